@@ -1,0 +1,60 @@
+# One word per chore. `make serve` and `make test` set up whatever they need.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test dev check scenarios bench clean
+
+help:
+	@echo "make serve      start a gateway on 127.0.0.1:8080 (sets up .venv first)"
+	@echo "make test       install what tests need, check format, lint and types, run all tests"
+	@echo "make check      format, lint and types only"
+	@echo "make bench      print the benchmark commands and run the short ones"
+	@echo "make scenarios  run every scenario script"
+
+$(BIN)/hubbub: setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "hubbub needs Python 3.11 or newer: make serve PYTHON=python3.11" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { echo "cannot create $(VENV): install the venv module (Debian: apt install python3-venv)" >&2; exit 1; }
+	@echo "installing hubbub into $(VENV) (first time only)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+serve: $(BIN)/hubbub
+	@exec $(BIN)/hubbub serve
+
+$(VENV)/.test-tools: setup.cfg pyproject.toml | $(BIN)/hubbub
+	@echo "installing the test tools into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+tests/node/node_modules/.package-lock.json: tests/node/package.json tests/node/package-lock.json
+	@if command -v npm >/dev/null; then echo "installing the Node packages of the tests" && \
+	  cd tests/node && npm ci --no-audit --no-fund --loglevel=error; \
+	else echo "npm is missing: install Node.js 20 (Debian: apt install nodejs npm) to run the JavaScript tests"; fi
+
+dev: $(VENV)/.test-tools tests/node/node_modules/.package-lock.json
+	@mkdir -p build/types/hubbub
+	@ln -sfn ../../../actors build/types/hubbub/actors
+	@ln -sfn ../../../transport build/types/hubbub/transport
+
+check: dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy tests scenarios
+
+test: check
+	$(BIN)/pytest $(TESTS)
+
+scenarios: $(BIN)/hubbub
+	@for story in scenarios/*.py; do echo "== $$story"; $(BIN)/python $$story || exit 1; done
+
+bench: $(BIN)/hubbub
+	$(BIN)/python -m hubbub.transport.bench
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info tests/node/node_modules

@@ -1,0 +1,120 @@
+"""One group: its members, and the fast lane of fan-out.
+
+Knows outlets and the codecs that make their bytes; knows no connection. Deliveries take
+no mailbox hop per member: what a round brings is encoded once per codec, joined into
+one block, and each member's outlet gets that block once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_never
+
+from hubbub.actors.messages import internal
+from hubbub.actors.runtime.actor import LoopActor
+
+if TYPE_CHECKING:
+    from hubbub.actors.messages.commands import Receipt
+    from hubbub.actors.runtime.ports import Codec, Outlet
+
+
+class Group(LoopActor):
+    """Delivers to its members, in the order of publication."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Members by codec, so that a block is looked up once per codec.
+        self._lanes: dict[Codec, dict[str, Outlet]] = {}
+        self._open: list[internal.Deliver] = []
+
+    def on_receive(self, message: internal.ToGroupActor) -> None:
+        """Add a delivery to the open block, or change the membership."""
+        match message:
+            case internal.Deliver():
+                if not self._open:
+                    self.dispatcher.open(self)
+                self._open.append(message)
+            case internal.Join(connection_id=connection_id, outlet=outlet):
+                # A new member must not get what was published before it joined.
+                self.hand_out()
+                self._lanes.setdefault(outlet.codec, {})[connection_id] = outlet
+                _pay(message.receipt)
+            case internal.Part(connection_id=connection_id):
+                self.hand_out()
+                self._remove(connection_id)
+                _pay(message.receipt)
+            case _:
+                assert_never(message)
+
+    def hand_out(self) -> None:
+        """Close the open block: give it to every member, then pay the receipts.
+
+        The dispatcher calls it at the end of the round, or earlier when a direct
+        message must come after what was published before.
+        """
+        deliveries = self._open
+        if not deliveries:
+            return
+        self._open = []
+        excluding = any(delivery.exclude for delivery in deliveries)
+        for codec, lane in self._lanes.items():
+            frames = [codec.encode(delivery.push) for delivery in deliveries]
+            count = len(frames)
+            block = frames[0] if count == 1 else b"".join(frames)
+            special = _excluded(deliveries, lane) if excluding else None
+            if not special:
+                for outlet in lane.values():
+                    outlet.append(block, count)
+                continue
+            for connection_id, outlet in lane.items():
+                if connection_id not in special:
+                    outlet.append(block, count)
+            for connection_id in special:
+                _give_without(deliveries, frames, connection_id, lane[connection_id])
+        for delivery in deliveries:
+            receipt = delivery.receipt
+            if receipt is not None:
+                receipt.to.post(receipt.message)
+
+    def on_stop(self) -> None:
+        """Leave nothing undelivered and no receipt unpaid."""
+        self.hand_out()
+
+    def _remove(self, connection_id: str) -> None:
+        for codec, lane in self._lanes.items():
+            if lane.pop(connection_id, None) is not None:
+                if not lane:
+                    del self._lanes[codec]
+                return
+
+
+def _excluded(
+    deliveries: list[internal.Deliver], lane: dict[str, Outlet]
+) -> dict[str, None]:
+    """Give the members of a lane that some delivery leaves out."""
+    return {
+        connection_id: None
+        for delivery in deliveries
+        for connection_id in delivery.exclude
+        if connection_id in lane
+    }
+
+
+def _give_without(
+    deliveries: list[internal.Deliver],
+    frames: list[bytes],
+    connection_id: str,
+    outlet: Outlet,
+) -> None:
+    """Give an excluded member the deliveries that do not exclude it."""
+    rest = [
+        frame
+        for frame, delivery in zip(frames, deliveries, strict=True)
+        if connection_id not in delivery.exclude
+    ]
+    if rest:
+        outlet.append(b"".join(rest), len(rest))
+
+
+def _pay(receipt: Receipt | None) -> None:
+    if receipt is not None:
+        receipt.to.post(receipt.message)

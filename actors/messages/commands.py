@@ -1,0 +1,217 @@
+"""What anyone trusted asks of a hub: a server, a REST call, a handler, a connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+import msgspec
+
+from hubbub.actors.messages.payload import Metadata, Payload
+from hubbub.actors.policy.permissions import Permission
+
+if TYPE_CHECKING:
+    from hubbub.actors.runtime.address import Ref
+
+
+class Everyone(msgspec.Struct, frozen=True):
+    """All connections of the hub."""
+
+
+class ToGroup(msgspec.Struct, frozen=True):
+    """The members of a group."""
+
+    name: str
+
+
+class ToUser(msgspec.Struct, frozen=True):
+    """The connections of a user."""
+
+    user_id: str
+
+
+class ToConnection(msgspec.Struct, frozen=True):
+    """One connection."""
+
+    connection_id: str
+
+
+Target: TypeAlias = Everyone | ToGroup | ToUser | ToConnection
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """Whom to tell, and what, once the work is done.
+
+    Paid by the one that finishes the request, so an echo always precedes its ack.
+    ``missing`` is posted instead when the target has no connection; None means that
+    this makes no difference and ``message`` is posted either way.
+    """
+
+    to: Ref[Any]
+    message: Any
+    missing: Any = None
+
+
+class Subject(Protocol):
+    """What a filter looks at (see ``policy.filter``)."""
+
+    @property
+    def connection_id(self) -> str:
+        """The connection."""
+
+    @property
+    def user_id(self) -> str | None:
+        """Its user; None when anonymous."""
+
+    @property
+    def groups(self) -> Collection[str]:
+        """Its groups."""
+
+    @property
+    def protocol(self) -> str | None:
+        """Its subprotocol; None for a simple client."""
+
+
+Where: TypeAlias = Callable[[Subject], bool]
+"""A compiled filter."""
+
+
+class Publish(msgspec.Struct, frozen=True):
+    """Deliver a payload to a target.
+
+    ``from_user`` is set for what a client publishes; ``exclude`` names connections;
+    ``ttl`` in seconds, 0 for no limit. The receipt is paid after the hand-out.
+    """
+
+    target: Target
+    payload: Payload
+    from_user: str | None = None
+    metadata: Metadata | None = None
+    ttl: int = 0
+    exclude: tuple[str, ...] = ()
+    where: Where | None = None
+    receipt: Receipt | None = None
+
+
+class AddToGroup(msgspec.Struct, frozen=True):
+    """Make the target's connections members of a group."""
+
+    target: ToConnection | ToUser
+    group: str
+    receipt: Receipt | None = None
+
+
+class RemoveFromGroup(msgspec.Struct, frozen=True):
+    """End the target's membership of a group, or of all groups (None)."""
+
+    target: ToConnection | ToUser
+    group: str | None
+    receipt: Receipt | None = None
+
+
+class AddAllToGroups(msgspec.Struct, frozen=True):
+    """Add every matching connection of the hub to groups; the set is computed first."""
+
+    groups: tuple[str, ...]
+    where: Where | None
+    receipt: Receipt | None = None
+
+
+class RemoveAllFromGroups(msgspec.Struct, frozen=True):
+    """Remove every matching connection of the hub from groups."""
+
+    groups: tuple[str, ...]
+    where: Where | None
+    receipt: Receipt | None = None
+
+
+class Close(msgspec.Struct, frozen=True):
+    """Close the target's connections but for the excluded ones."""
+
+    target: Target
+    exclude: tuple[str, ...] = ()
+    reason: str | None = None
+    receipt: Receipt | None = None
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """Allow a connection something in a group; answers a ``Verdict``."""
+
+    connection_id: str
+    permission: Permission
+    group: str
+    answer: Ref[Verdict]
+
+
+class Revoke(msgspec.Struct, frozen=True):
+    """Forbid a connection something in a group; answers a ``Verdict``."""
+
+    connection_id: str
+    permission: Permission
+    group: str
+    answer: Ref[Verdict]
+
+
+class HasPermission(msgspec.Struct, frozen=True):
+    """Ask whether a connection may do something in a group."""
+
+    connection_id: str
+    permission: Permission
+    group: str
+    answer: Ref[Verdict]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """How a permission command ended.
+
+    ``found`` tells whether the connection exists, ``done`` whether it was carried out
+    (a full table refuses) or, of a question, whether it is allowed.
+    """
+
+    found: bool
+    done: bool
+
+
+class Exists(msgspec.Struct, frozen=True):
+    """Ask whether a target has a connection."""
+
+    target: ToConnection | ToUser | ToGroup
+    answer: Ref[bool]
+
+
+class Members(msgspec.Struct, frozen=True):
+    """Ask for members of a group in order of connection id, after a given one."""
+
+    group: str
+    after: str
+    limit: int
+    answer: Ref[MemberPage]
+
+
+class MemberPage(msgspec.Struct, frozen=True):
+    """Connection ids with their user ids, and whether there are more."""
+
+    members: tuple[tuple[str, str | None], ...]
+    more: bool
+
+
+Command: TypeAlias = (
+    Publish
+    | AddToGroup
+    | RemoveFromGroup
+    | AddAllToGroups
+    | RemoveAllFromGroups
+    | Close
+    | Grant
+    | Revoke
+    | HasPermission
+    | Exists
+    | Members
+)
+
+
+class ForHub(msgspec.Struct, frozen=True):
+    """A command on its way through the gateway to the hub of a (lower-case) name."""
+
+    hub: str
+    command: Command

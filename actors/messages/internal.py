@@ -1,0 +1,111 @@
+"""What gateway, hub, groups and connections tell each other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from hubbub.actors.messages.commands import Receipt
+from hubbub.actors.messages.events import Certificate, Values
+from hubbub.actors.messages.pushes import Push
+
+if TYPE_CHECKING:
+    from hubbub.actors.messages.requests import Request
+    from hubbub.actors.runtime.address import Ref
+    from hubbub.actors.runtime.ports import Outlet, Socket
+
+
+class Applicant(msgspec.Struct, frozen=True):
+    """A client whose handshake is in order, as its token and its request present it."""
+
+    user_id: str | None
+    roles: tuple[str, ...]
+    groups: tuple[str, ...]
+    query: Values
+    headers: Values
+    claims: Values
+    subprotocols: tuple[str, ...]
+    certificates: tuple[Certificate, ...] = ()
+
+
+class Admit(msgspec.Struct, frozen=True):
+    """A client stands at the door of a hub."""
+
+    hub: str
+    applicant: Applicant
+    socket: Socket
+
+
+class Enter(msgspec.Struct, frozen=True):
+    """A connection is accepted and takes its place in the roster and its groups."""
+
+    connection_id: str
+    user_id: str | None
+    outlet: Outlet
+    connection: Ref[ToConnectionActor]
+    groups: tuple[str, ...]
+
+
+class Gone(msgspec.Struct, frozen=True):
+    """A connection has ended by itself."""
+
+    connection_id: str
+
+
+class Join(msgspec.Struct, frozen=True):
+    """A group has a new member."""
+
+    connection_id: str
+    outlet: Outlet
+    receipt: Receipt | None = None
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A group loses a member."""
+
+    connection_id: str
+    receipt: Receipt | None = None
+
+
+class Deliver(msgspec.Struct, frozen=True):
+    """A push for the members of a group, but for some connections."""
+
+    push: Push
+    exclude: tuple[str, ...] = ()
+    receipt: Receipt | None = None
+
+
+class End(msgspec.Struct, frozen=True):
+    """A connection must end.
+
+    ``notice`` is what the client is told before the close frame with ``code`` and
+    ``cause``; ``reason`` is what the event handler hears.
+    """
+
+    code: int
+    cause: str
+    notice: str
+    reason: str
+
+
+class JoinedGroup(msgspec.Struct, frozen=True):
+    """A connection has joined a group, and a handler wants to know."""
+
+    group: str
+
+
+class LeftGroup(msgspec.Struct, frozen=True):
+    """A connection has left a group, and a handler wants to know."""
+
+    group: str
+
+
+class Drain(msgspec.Struct, frozen=True):
+    """Close every connection; post True once none is left."""
+
+    answer: Ref[bool]
+
+
+ToGroupActor: TypeAlias = Deliver | Join | Part
+ToConnectionActor: TypeAlias = "Request | End | JoinedGroup | LeftGroup"

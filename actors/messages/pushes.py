@@ -1,0 +1,70 @@
+"""What a connection tells its client."""
+
+from __future__ import annotations
+
+import enum
+from typing import TypeAlias
+
+import msgspec
+
+from hubbub.actors.messages.payload import Metadata, Payload
+
+
+class AckName(enum.StrEnum):
+    """Names of failed acks (client protocols, acknowledgements)."""
+
+    FORBIDDEN = "Forbidden"
+    INTERNAL_SERVER_ERROR = "InternalServerError"
+    DUPLICATE = "Duplicate"
+    BAD_REQUEST = "BadRequest"
+
+
+class AckError(msgspec.Struct, frozen=True):
+    """Why a request failed."""
+
+    name: AckName
+    message: str
+
+
+class Connected(msgspec.Struct, frozen=True):
+    """The session is open."""
+
+    connection_id: str
+    user_id: str | None
+    reconnection_token: str | None = None
+
+
+class Disconnected(msgspec.Struct, frozen=True):
+    """The service is about to close the session."""
+
+    message: str
+
+
+class GroupMessage(msgspec.Struct, frozen=True):
+    """A message published to a group; no ``from_user`` when a server or nobody sent."""
+
+    group: str
+    from_user: str | None
+    payload: Payload
+    metadata: Metadata | None = None
+
+
+class ServerMessage(msgspec.Struct, frozen=True):
+    """A message from a server, to this client or to everybody."""
+
+    payload: Payload
+    metadata: Metadata | None = None
+
+
+class Ack(msgspec.Struct, frozen=True):
+    """The answer to a request with an ack id; no error means success."""
+
+    ack_id: int
+    error: AckError | None = None
+
+
+class Pong(msgspec.Struct, frozen=True):
+    """The sign of life that was asked for."""
+
+
+Push: TypeAlias = GroupMessage | ServerMessage | Ack | Pong | Connected | Disconnected

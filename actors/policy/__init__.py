@@ -1,0 +1,1 @@
+"""Decisions without a clock and without I/O: roles, filters, patterns, the roster."""

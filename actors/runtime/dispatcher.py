@@ -1,0 +1,149 @@
+"""Turns: which actor runs next, when blocks are handed out, when sockets are written.
+
+One dispatcher per gateway, inherited by every actor of its tree. Clock, timers, random
+source and turns come from outside, so that a test or a simulation can run a gateway on
+virtual time. It knows mailboxes, open blocks and dirty outlets, and no message.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import deque
+from threading import get_ident
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from hubbub.actors.runtime.mailbox import Mailbox
+    from hubbub.actors.runtime.ports import Block, Loop, Task, Timer, Writer
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+logger = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """The ready queue of one gateway, and its rounds.
+
+    One round: ready actors take their turns, open blocks are handed out, then every
+    dirty outlet is written once. What exceeds a slice waits for the next loop
+    iteration, with I/O in between; slices are counted, not timed, so runs repeat.
+
+    Args:
+        loop: Clock, timers and turns; an asyncio loop, or a virtual one.
+        turns: Turns in a slice.
+        writes: Outlets written in a slice (about 10 us each).
+        chance: Source of ids and jitter.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        *,
+        turns: int = 1000,
+        writes: int = 500,
+        chance: random.Random | None = None,
+    ) -> None:
+        self.thread = get_ident()
+        self.random = chance or random.SystemRandom()
+        self.congested = False
+        """Whether the last round left work over; readers should pause meanwhile."""
+        self._loop = loop
+        self._turns = turns
+        self._writes = writes
+        self._ready: deque[Mailbox] = deque()
+        self._open: list[Block] = []
+        self._dirty: deque[Writer] = deque()
+        self._relief: list[Callable[[], None]] = []
+        self._scheduled = False
+        self.now = loop.time
+
+    # What mailboxes, groups and outlets ask for.
+
+    def enqueue(self, mailbox: Mailbox) -> None:
+        """Queue a mailbox for its turn."""
+        self._ready.append(mailbox)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self.run)
+
+    def open(self, block: Block) -> None:
+        """Remember a block that collects until the end of the round."""
+        self._open.append(block)
+        self._wake()
+
+    def settle(self) -> None:
+        """Hand out the open blocks now, because a direct message must follow them."""
+        if self._open:
+            blocks, self._open = self._open, []
+            for block in blocks:
+                block.hand_out()
+
+    def write_later(self, outlet: Writer) -> None:
+        """Write an outlet at the end of the round; the caller asks once a round."""
+        self._dirty.append(outlet)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self.run)
+
+    def when_relieved(self, callback: Callable[[], None]) -> None:
+        """Call back when no work is left over from a round (see ``congested``)."""
+        self._relief.append(callback)
+        self._wake()
+
+    # Time and threads.
+
+    def call_later(
+        self, seconds: float, callback: Callable[[*Ts], object], *args: *Ts
+    ) -> Timer:
+        """Call back after some seconds of the loop's clock."""
+        return self._loop.call_later(seconds, callback, *args)
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts
+    ) -> None:
+        """Call back on the loop's thread; after the loop's end nobody listens."""
+        try:
+            self._loop.call_soon_threadsafe(callback, *args)
+        except RuntimeError:
+            logger.debug("mail after the end of the loop was dropped")
+
+    def start(self, work: Coroutine[Any, Any, T]) -> Task[T]:
+        """Run a coroutine on the loop."""
+        return self._loop.create_task(work)
+
+    # The round.
+
+    def run(self) -> None:
+        """Play one round; called by the loop, or turn by turn by a test."""
+        self._scheduled = False
+        budget = self._take_turns(self._turns)
+        self.settle()
+        # Receipts paid by the hand-out become acks that share the write below.
+        self._take_turns(budget)
+        self.settle()
+        dirty = self._dirty
+        for _ in range(min(len(dirty), self._writes)):
+            dirty.popleft().flush()
+        self.congested = bool(dirty or self._ready)
+        if self.congested:
+            self._wake()
+        elif self._relief:
+            relief, self._relief = self._relief, []
+            for callback in relief:
+                callback()
+
+    def _take_turns(self, budget: int) -> int:
+        ready = self._ready
+        while ready and budget:
+            budget -= 1
+            ready.popleft().take_turn()
+        return budget
+
+    def _wake(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self.run)

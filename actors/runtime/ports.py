@@ -1,0 +1,135 @@
+"""What actors ask of the world: the ports that ``transport`` and tests implement."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from hubbub.actors.messages.events import Reject
+    from hubbub.actors.messages.pushes import Push
+    from hubbub.actors.messages.requests import Request
+    from hubbub.actors.runtime.address import Ref
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+Ts = TypeVarTuple("Ts")
+
+
+class Timer(Protocol):
+    """A call that is still to come."""
+
+    def cancel(self) -> None:
+        """Call it off."""
+
+
+class Task(Protocol[T_co]):
+    """A coroutine under way; asyncio's task is one."""
+
+    def add_done_callback(self, callback: Callable[[Any], object], /) -> None:
+        """Call back with the task once it has ended."""
+
+    def cancel(self) -> bool:
+        """Ask it to end."""
+
+    def result(self) -> T_co:
+        """Give its result, or raise what it raised."""
+
+
+class Loop(Protocol):
+    """Clock, timers and turns; an asyncio loop is one, a virtual loop another."""
+
+    def time(self) -> float:
+        """Seconds on a clock that never goes back."""
+
+    def call_soon(self, callback: Callable[[*Ts], object], *args: *Ts) -> Any:
+        """Call in the next iteration."""
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts
+    ) -> Any:
+        """Call in the next iteration, from any thread."""
+
+    def call_later(
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts
+    ) -> Timer:
+        """Call after a delay in seconds."""
+
+    def create_task(self, coro: Coroutine[Any, Any, T], /) -> Task[T]:
+        """Run a coroutine."""
+
+
+class Block(Protocol):
+    """Deliveries that collect until the end of a round (a group's open block)."""
+
+    def hand_out(self) -> None:
+        """Give each member's outlet what has collected."""
+
+
+class Writer(Protocol):
+    """An outlet that has something to write."""
+
+    def flush(self) -> None:
+        """Write it, in one call."""
+
+
+class Codec(Protocol):
+    """The outgoing half of a subprotocol, shared by all who speak it.
+
+    Its identity is the key under which encodings are shared.
+    """
+
+    def encode(self, push: Push) -> bytes:
+        """Turn a push into bytes ready for the socket; empty says nothing."""
+
+
+class Outlet(Protocol):
+    """The outgoing side of a connection, in the fast lane of fan-out."""
+
+    @property
+    def codec(self) -> Codec:
+        """The codec whose bytes this outlet takes."""
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The negotiated name as the client spells it; None for a simple client."""
+
+    def append(self, block: bytes, count: int) -> None:
+        """Queue bytes that hold so many messages."""
+
+    def post(self, push: Push, /) -> None:
+        """Encode and queue one push: an outlet is a reference that takes pushes."""
+
+
+class Socket(Protocol):
+    """The client's transport as its connection sees it."""
+
+    def attach(self, connection: Ref[Request], label: str) -> None:
+        """Learn where requests go, and how the log names this connection.
+
+        A socket that is gone already says so at once.
+        """
+
+    def accept(self, subprotocol: str | None) -> Outlet | Reject:
+        """Finish the handshake.
+
+        Args:
+            subprotocol: The name a handler chose; None leaves the choice to the
+                negotiation.
+
+        Returns:
+            The outlet, or why the handshake failed after all (and was refused).
+        """
+
+    def reject(self, status: int, reason: str) -> None:
+        """Refuse the handshake with an HTTP status."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Flush, then close with a code and a reason; harmless when closed."""
+
+    def pause(self) -> None:
+        """Stop reading, because this connection is behind."""
+
+    def resume(self) -> None:
+        """Read again."""

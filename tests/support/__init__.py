@@ -1,0 +1,1 @@
+"""What tests share: virtual time, fake sockets, probes, real gateways and peers."""

@@ -1,0 +1,1 @@
+"""The rim: what touches sockets, files and clocks, and turns bytes into messages."""

@@ -1,0 +1,230 @@
+"""Who may come in: the checks of a client handshake, in the service's order.
+
+Pure: takes the request's parts and the settings, gives an applicant or a refusal.
+(client protocols, order of checks and HTTP answers before the upgrade)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import msgspec
+
+from hubbub.actors.messages.events import Certificate, Reject
+from hubbub.actors.messages.internal import Applicant
+from hubbub.actors.policy.names import hub_name, is_group_name
+from hubbub.transport.subprotocols import simple
+from hubbub.transport.wire import tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from hubbub.transport.settings import HubSettings, Settings
+    from hubbub.transport.subprotocols import Decode
+
+_WITHHELD = frozenset({"authorization", "proxy-authorization"})
+"""Headers that no event handler gets to see."""
+
+
+class Handshake(msgspec.Struct, frozen=True):
+    """A handshake request: target as sent, headers in order and spelling, origin side.
+
+    ``secure`` tells whether it came over TLS.
+    """
+
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    secure: bool = False
+    certificates: tuple[Certificate, ...] = ()
+
+    def values(self, name: str) -> list[str]:
+        """Give the values of a header, by lower-case name."""
+        return [value for key, value in self.headers if key.lower() == name]
+
+
+class Admission(msgspec.Struct, frozen=True):
+    """A handshake that passed: the hub, who stands there, what its frames mean."""
+
+    hub: str
+    settings: HubSettings
+    applicant: Applicant
+    simple_decode: Decode
+
+
+class LostSession(msgspec.Struct, frozen=True):
+    """A client that wants to recover a session: let in, then closed with 1008."""
+
+
+Verdict: TypeAlias = Admission | LostSession | Reject
+
+
+def admit(handshake: Handshake, settings: Settings, now: float) -> Verdict:
+    """Check a handshake.
+
+    Args:
+        handshake: The request; that it is a valid WebSocket upgrade is checked before.
+        settings: The settings in force.
+        now: Unix time in seconds, for the token's times.
+
+    Returns:
+        The applicant, or the refusal with its HTTP status.
+    """
+    parts = urlsplit(handshake.target)
+    query = _group(parse_qsl(parts.query, keep_blank_values=True))
+    name = _hub_in(parts.path, query)
+    if name is None:
+        return Reject(404, "There is nothing here; clients connect to /client/hubs/HUB.")
+    hub = hub_name(name)
+    if hub is None:
+        return Reject(400, "The hub name is missing or invalid.")
+    hub_settings = settings.hub(hub)
+    if hub_settings is None:
+        return Reject(404, "This hub does not exist here.")
+    if any(query.get("awps_connection_id", ())):
+        return LostSession()
+    claims = _identify(handshake, query, hub, settings, hub_settings, now)
+    if isinstance(claims, Reject):
+        return claims
+    if not _origin_allowed(handshake, settings, hub_settings):
+        return Reject(403, "This origin is not allowed.")
+    if not all(map(is_group_name, claims.groups)):
+        return Reject(400, "The token names an invalid group.")
+    decode = _raw_mode(query)
+    if isinstance(decode, Reject):
+        return decode
+    applicant = Applicant(
+        claims.user_id,
+        claims.roles,
+        claims.groups,
+        {key: tuple(v) for key, v in query.items() if key.lower() != "access_token"},
+        {
+            key: tuple(v)
+            for key, v in _group(handshake.headers).items()
+            if key.lower() not in _WITHHELD
+        },
+        claims.claims,
+        _offered(handshake),
+        handshake.certificates,
+    )
+    return Admission(hub, hub_settings, applicant, decode)
+
+
+def _group(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for key, value in pairs:
+        grouped.setdefault(key, []).append(value)
+    return grouped
+
+
+def _hub_in(path: str, query: dict[str, list[str]]) -> str | None:
+    """Find the hub name in the path or the query; None for another path."""
+    match path.split("/"):
+        case ["", "client", "hubs", name] | ["", "client", "hubs", name, ""]:
+            return unquote(name)
+        case ["", "client"] | ["", "client", ""] | ["", "client", "hubs"]:
+            return query.get("hub", [""])[-1]
+        case _:
+            return None
+
+
+def _identify(  # noqa: PLR0913, PLR0917 - one step of admit
+    handshake: Handshake,
+    query: dict[str, list[str]],
+    hub: str,
+    settings: Settings,
+    hub_settings: HubSettings,
+    now: float,
+) -> tokens.ClientClaims | Reject:
+    token = _token(handshake, query)
+    if token is None:
+        if hub_settings.anonymous:
+            return tokens.ClientClaims()
+        return Reject(401, "An access token is required.")
+    try:
+        claims = tokens.verify(
+            token,
+            settings.keys,
+            now=now,
+            audience=lambda aud: tokens.audience_matches(
+                aud,
+                endpoints=_endpoints(handshake, settings),
+                segments=("client", "hubs", hub),
+                fold=(2,),
+            ),
+        )
+        return tokens.client_claims(claims)
+    except tokens.TokenError as error:
+        return Reject(401, f"The access token is not valid: {error}")
+
+
+def _token(handshake: Handshake, query: dict[str, list[str]]) -> str | None:
+    """Find the token; the query wins over the header."""
+    for token in query.get("access_token", ()):
+        if token:
+            return token
+    for value in handshake.values("authorization"):
+        scheme, _, token = value.partition(" ")
+        if scheme.lower() == "bearer" and token.strip():
+            return token.strip()
+    return None
+
+
+def _endpoints(handshake: Handshake, settings: Settings) -> Sequence[str]:
+    if settings.endpoints:
+        return settings.endpoints
+    scheme = "https" if handshake.secure else "http"
+    return [f"{scheme}://{host}" for host in handshake.values("host")]
+
+
+def _origin_allowed(
+    handshake: Handshake, settings: Settings, hub_settings: HubSettings
+) -> bool:
+    """Check a browser's Origin against the allow-list (cross-site hijacking).
+
+    The service's own origin is no other site, and its own Python client sends it.
+    """
+    if "*" in hub_settings.origins:
+        return True
+    own = _endpoints(handshake, settings)
+    allowed = {_origin(url) for url in (*hub_settings.origins, *own)}
+    return all(_origin(value) in allowed for value in handshake.values("origin"))
+
+
+def _origin(url: str) -> str:
+    """Reduce a URL to scheme, host and port, as browsers write an origin."""
+    try:
+        parts = urlsplit(url.strip().lower())
+        port = parts.port
+    except ValueError:
+        return ""
+    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+    if port == {"http": 80, "https": 443}.get(scheme):
+        port = None
+    return f"{scheme}://{parts.hostname}" + ("" if port is None else f":{port}")
+
+
+def _raw_mode(query: dict[str, list[str]]) -> Decode | Reject:
+    """Read the raw mode of simple clients; of repeated parameters the last counts."""
+    lowered = {key.lower(): values[-1] for key, values in query.items()}
+    mode = lowered.get("webpubsub_mode", "").lower()
+    if mode in {"", "sendevent"}:
+        return simple.send_event
+    if mode != "sendtogroup":
+        return Reject(400, "webpubsub_mode must be sendEvent or sendToGroup.")
+    group = lowered.get("group", "")
+    if not is_group_name(group):
+        return Reject(400, "webpubsub_mode=sendToGroup needs a valid group.")
+    no_echo = lowered.get("noecho", "false").lower()
+    if no_echo not in {"true", "false"}:
+        return Reject(400, "noEcho must be true or false.")
+    return simple.send_to_group(group, no_echo == "true")
+
+
+def _offered(handshake: Handshake) -> tuple[str, ...]:
+    return tuple(
+        name.strip()
+        for value in handshake.values("sec-websocket-protocol")
+        for name in value.split(",")
+        if name.strip()
+    )

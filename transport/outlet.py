@@ -1,0 +1,111 @@
+"""The outgoing side of one socket: shared blocks in, one write a round out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+
+    from hubbub.actors.messages.pushes import Push
+    from hubbub.actors.runtime.dispatcher import Dispatcher
+    from hubbub.actors.runtime.ports import Codec
+    from hubbub.transport.settings import Limits
+
+
+class SocketOutlet:
+    """Queues blocks by reference until the end of the round, or while blocked.
+
+    Blocked means that the transport's own buffer is full. Then the queue is bounded:
+    ``too_slow`` is called once when the bound is passed, and the queue is dropped.
+    """
+
+    __slots__ = (
+        "_blocked",
+        "_bytes",
+        "_count",
+        "_dispatcher",
+        "_limits",
+        "_pending",
+        "_too_slow",
+        "_transport",
+        "codec",
+        "dead",
+        "subprotocol",
+    )
+
+    def __init__(  # noqa: PLR0913, PLR0917 - built in one place
+        self,
+        transport: asyncio.Transport,
+        codec: Codec,
+        subprotocol: str | None,
+        dispatcher: Dispatcher,
+        limits: Limits,
+        too_slow: Callable[[], None],
+    ) -> None:
+        self.codec = codec
+        self.subprotocol = subprotocol
+        self._transport = transport
+        self._dispatcher = dispatcher
+        self._limits = limits
+        self._too_slow = too_slow
+        self._pending: list[bytes] = []
+        self._blocked = False
+        self.dead = False
+        self._count = 0
+        self._bytes = 0
+
+    def append(self, block: bytes, count: int) -> None:
+        """Queue bytes that hold so many messages."""
+        pending = self._pending
+        if self._blocked:
+            self._hold(block, count)
+            return
+        if not pending:
+            self._dispatcher.write_later(self)
+        pending.append(block)
+
+    def post(self, push: Push) -> None:
+        """Encode and queue one push."""
+        block = self.codec.encode(push)
+        if block:
+            self.append(block, 1)
+
+    def flush(self) -> None:
+        """Write what is queued in one call; the dispatcher's end of a round."""
+        pending = self._pending
+        if self._blocked or not pending:
+            return
+        data = pending[0] if len(pending) == 1 else b"".join(pending)
+        pending.clear()
+        self._transport.write(data)
+
+    def block(self) -> None:
+        """Hold everything from now on: the transport's buffer is full."""
+        self._blocked = True
+        self._count = len(self._pending)
+        self._bytes = sum(map(len, self._pending))
+
+    def unblock(self) -> None:
+        """Write again."""
+        if not self.dead:
+            self._blocked = False
+            if self._pending:
+                self._dispatcher.write_later(self)
+
+    def end(self) -> None:
+        """Drop the queue and whatever comes: the socket is gone."""
+        self.dead = self._blocked = True
+        self._pending.clear()
+
+    def _hold(self, block: bytes, count: int) -> None:
+        if self.dead:
+            return
+        self._pending.append(block)
+        self._count += count
+        self._bytes += len(block)
+        limits = self._limits
+        if self._count > limits.queue_messages or self._bytes > limits.queue_bytes:
+            self.end()
+            self._too_slow()

@@ -1,0 +1,136 @@
+"""Bytes from a client to messages: a fast path before websockets' Sans-I/O core.
+
+A complete, unfragmented, masked data frame without extensions is unmasked straight
+from the buffer; everything else is handed to the library frame by frame, so frame
+boundaries are known here and the library never holds half a frame. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from websockets.frames import Opcode
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a platform without the C extension
+    from websockets.utils import apply_mask
+
+if TYPE_CHECKING:
+    from websockets.server import ServerProtocol
+
+_TEXT = 0x81
+_BINARY = 0x82
+_MASKED = 0x80
+_LENGTH_16 = 126
+_LENGTH_64 = 127
+
+
+class Message(NamedTuple):
+    """A complete message."""
+
+    data: bytes
+    text: bool
+
+
+class Control(NamedTuple):
+    """A pong, or the end: what the library made of a control or a broken frame."""
+
+    opcode: Opcode | None
+
+
+class Reader:
+    """Collects bytes and gives messages, a bounded number at a time.
+
+    Args:
+        protocol: The library's side of this socket, open.
+        limit: Largest message in bytes.
+    """
+
+    __slots__ = ("_buffer", "_fragments", "_limit", "_protocol", "_text")
+
+    def __init__(self, protocol: ServerProtocol, limit: int) -> None:
+        self._protocol = protocol
+        self._limit = limit
+        self._buffer = b""
+        self._fragments: list[bytes] | None = None
+        self._text = False
+
+    def feed(self, data: bytes) -> None:
+        """Append bytes from the socket."""
+        self._buffer = self._buffer + data if self._buffer else data
+
+    def read(self, most: int) -> list[Message | Control]:
+        """Take complete messages from the buffer.
+
+        Args:
+            most: How many at most; the rest stays for the next call.
+
+        Returns:
+            Messages and controls in order. Fewer than ``most`` means that the buffer
+            holds no further complete frame. A ``Control(None)`` is the last: the
+            library has failed the connection, see its ``close_sent``.
+        """
+        found: list[Message | Control] = []
+        buffer = self._buffer
+        position, end = 0, len(buffer)
+        fragmented = self._fragments is not None
+        while len(found) < most and end - position >= 2:  # noqa: PLR2004 - a header
+            first, second = buffer[position], buffer[position + 1]
+            length, head = second & 0x7F, 6
+            if length == _LENGTH_16:
+                if end - position < 4:  # noqa: PLR2004 - length not complete
+                    break
+                length, head = (buffer[position + 2] << 8) | buffer[position + 3], 8
+            elif length == _LENGTH_64:
+                if end - position < 10:  # noqa: PLR2004 - length not complete
+                    break
+                length = int.from_bytes(buffer[position + 2 : position + 10], "big")
+                head = 14
+            if not second & _MASKED or length > self._limit:
+                # The library's verdict does not need the rest of the frame.
+                position += self._hand_over(buffer[position:], found)
+                break
+            stop = position + head + length
+            if stop > end:
+                break
+            if (first == _TEXT or first == _BINARY) and not fragmented:  # noqa: PLR1714 - faster
+                start = position + head
+                data = apply_mask(buffer[start:stop], buffer[start - 4 : start])
+                found.append(Message(data, first == _TEXT))
+            else:
+                self._hand_over(buffer[position:stop], found)
+                fragmented = self._fragments is not None
+                if found and found[-1] == _FAILED:
+                    position = end
+                    break
+            position = stop
+        if position:
+            self._buffer = buffer[position:]
+        return found
+
+    def _hand_over(self, data: bytes, found: list[Message | Control]) -> int:
+        protocol = self._protocol
+        protocol.receive_data(data)
+        for event in protocol.events_received():
+            opcode = event.opcode  # type: ignore[union-attr] # requests come before
+            match opcode:
+                case Opcode.TEXT | Opcode.BINARY if event.fin:  # type: ignore[union-attr]
+                    found.append(Message(bytes(event.data), opcode is Opcode.TEXT))  # type: ignore[union-attr]
+                case Opcode.TEXT | Opcode.BINARY:
+                    self._text = opcode is Opcode.TEXT
+                    self._fragments = [bytes(event.data)]  # type: ignore[union-attr]
+                case Opcode.CONT if self._fragments is not None:
+                    self._fragments.append(bytes(event.data))  # type: ignore[union-attr]
+                    if event.fin:  # type: ignore[union-attr]
+                        whole = b"".join(self._fragments)
+                        self._fragments = None
+                        found.append(Message(whole, self._text))
+                case _:
+                    found.append(Control(opcode))
+        if protocol.parser_exc is not None:
+            found.append(_FAILED)
+        return len(data)
+
+
+_FAILED = Control(None)

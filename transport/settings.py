@@ -1,0 +1,131 @@
+"""Settings as frozen structs; where they come from is ``configuration``'s business.
+
+Defaults are the service's own, from its reference pages, where it documents any.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hubbub.transport.wire.tokens import Keyring
+
+SYSTEM_EVENTS = ("connect", "connected", "disconnected")
+PRESENCE_EVENTS = ("joined", "left")
+
+
+class HandlerSettings(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
+):
+    """One event handler of a hub: a webhook (``url``) or a class of your own."""
+
+    url: str | None = None
+    """URL template of a webhook; ``{hub}`` and ``{event}`` are replaced."""
+    handler: str | None = None
+    """``module:Class`` of an EventHandler or AsyncEventHandler."""
+    user_events: str | None = None
+    """Pattern of user event names (``*``, ``order.*, message``); None: no user event."""
+    system_events: tuple[str, ...] = ()
+    """Any of ``connect``, ``connected``, ``disconnected``."""
+    presence_events: tuple[str, ...] = ()
+    """Any of ``joined``, ``left``."""
+    presence_groups: tuple[str, ...] = ()
+    """Patterns of groups whose presence is told; none means all."""
+    timeout: float = 100.0
+    """Seconds until an event fails, retries included."""
+    retries: int = 3
+    """Retries of a webhook after a connection error, 408 or 5xx (0 to 3)."""
+    concurrency: int = 100
+    """Requests under way at a time (webhook)."""
+    queue: int = 10_000
+    """Events that may wait for a free request; beyond it events fail (webhook)."""
+    validate: bool = True
+    """Whether a webhook must consent first (abuse protection)."""
+    ca_file: str | None = None
+    """Extra certificate authority for an https webhook."""
+    workers: int = 1
+    """Threads of an EventHandler class; a connection stays with one."""
+
+
+class HubSettings(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
+):
+    """Settings of one hub."""
+
+    anonymous: bool = False
+    """Whether clients may connect without a token."""
+    origins: tuple[str, ...] = ("*",)
+    """Allowed ``Origin`` values of browsers (``https://app.example``); ``*``: any."""
+    handlers: tuple[HandlerSettings, ...] = ()
+    """Event handlers; the first that matches an event gets it, alone."""
+    keep_alive: float | None = None
+    """Seconds between pings; None takes the gateway's."""
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Bounds of a gateway: sizes in bytes, times in seconds."""
+
+    message_size: int = 1 << 20
+    """Largest client message and REST body (1009, 413)."""
+    head_size: int = 64 << 10
+    """Largest request head (431)."""
+    head_seconds: float = 10.0
+    """Longest time for a request head to arrive (408)."""
+    body_seconds: float = 30.0
+    """Longest time for a request body to arrive (408)."""
+    idle_seconds: float = 30.0
+    """Longest silence of a kept-alive HTTP connection."""
+    queue_messages: int = 1000
+    """Messages that may wait for a slow client before it is closed."""
+    queue_bytes: int = 16 << 20
+    """Bytes that may wait for a slow client before it is closed."""
+    stash: int = 100
+    """Requests that may wait behind an event before reading pauses."""
+    close_seconds: float = 5.0
+    """Longest wait for a client to answer a close frame."""
+    connections: int = 1_000_000
+    """Open client connections; beyond it handshakes get 429."""
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Settings of a gateway process."""
+
+    keys: Keyring
+    """Access keys as they stand in ``AccessKey=`` of the connection string."""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    endpoints: tuple[str, ...] = ()
+    """Public URLs of this service, the first being the one in connection strings."""
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    compression: bool = False
+    """Whether permessage-deflate is negotiated."""
+    keep_alive: float = 20.0
+    """Seconds between pings to a client; a pong must come within as many."""
+    drain_seconds: float = 10.0
+    """Longest time for a drain."""
+    log_format: str = "text"
+    demo: bool = False
+    """Whether the demo page is served."""
+    open_hubs: bool = True
+    """Whether hubs without settings work, with the defaults."""
+    limits: Limits = Limits()
+    default: HubSettings = HubSettings()
+    """Settings of hubs that have none of their own."""
+    hubs: dict[str, HubSettings] = {}
+    """Settings by hub name, lower case."""
+
+    def hub(self, name: str) -> HubSettings | None:
+        """Settings of a hub by lower-case name; None when it does not exist."""
+        found = self.hubs.get(name)
+        if found is None and self.open_hubs:
+            return self.default
+        return found
+
+
+class Live:
+    """The settings in force; a reload swaps them as a whole."""
+
+    __slots__ = ("settings",)
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings

@@ -1,0 +1,109 @@
+"""Subprotocols: how requests and pushes look on a client's wire. Pure.
+
+This module holds the one table from name to subprotocol, and the negotiation
+(client protocols, subprotocol negotiation).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hubbub.actors.messages.events import Reject
+from hubbub.transport.subprotocols.json_v1 import JsonV1
+from hubbub.transport.subprotocols.simple import Simple
+from hubbub.transport.wire.frames import Composer, DeflateCodec, PlainCodec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hubbub.actors.messages.requests import Request
+    from hubbub.actors.runtime.ports import Codec
+
+    Decode = Callable[[bytes, bool], Request]
+
+SIMPLE = Simple()
+SPOKEN: dict[str, JsonV1] = {"json.webpubsub.azure.v1": JsonV1()}
+"""Names this gateway speaks, lower case."""
+
+UNSPOKEN = frozenset({
+    "json.reliable.webpubsub.azure.v1",
+    "protobuf.webpubsub.azure.v1",
+    "protobuf.reliable.webpubsub.azure.v1",
+    "mqtt",
+})
+"""Names of the service that this gateway refuses instead of pretending."""
+
+
+class Agreed(NamedTuple):
+    """What client and gateway speak, and the name to echo (None: no header)."""
+
+    name: str | None
+    composer: Composer
+    decode: Decode
+
+
+def negotiate(
+    offered: Sequence[str], chosen: str | None, simple_decode: Decode
+) -> Agreed | Reject:
+    """Settle the subprotocol of a handshake.
+
+    Args:
+        offered: Names from the client, in its order and spelling.
+        chosen: The name the connect handler selected; None or "" leaves it open.
+        simple_decode: What a simple client's frames mean (by its raw mode).
+
+    Returns:
+        The agreement, or why there is none.
+    """
+    if chosen:
+        return _chosen(offered, chosen, simple_decode)
+    for name in offered:
+        spoken = SPOKEN.get(name.lower())
+        if spoken is not None:
+            return Agreed(name, spoken, spoken.decode)
+    for name in offered:
+        if name.lower() in UNSPOKEN:
+            return Reject(400, _unspoken(name))
+    return Agreed(None, SIMPLE, simple_decode)
+
+
+def _chosen(
+    offered: Sequence[str], chosen: str, simple_decode: Decode
+) -> Agreed | Reject:
+    spelling = next((name for name in offered if name.lower() == chosen.lower()), None)
+    if spelling is None:
+        return Reject(500, "The event handler selected a subprotocol nobody offered.")
+    spoken = SPOKEN.get(chosen.lower())
+    if spoken is not None:
+        return Agreed(spelling, spoken, spoken.decode)
+    if chosen.lower() in UNSPOKEN:
+        return Reject(400, _unspoken(chosen))
+    return Agreed(spelling, SIMPLE, simple_decode)
+
+
+def _unspoken(name: str) -> str:
+    spoken = ", ".join(SPOKEN)
+    return f"Subprotocol {name} is not supported by this gateway; offer {spoken}."
+
+
+_plain: dict[Composer, Codec] = {}
+_deflated: dict[tuple[Composer, int], Codec] = {}
+
+
+def codec(composer: Composer, window_bits: int | None) -> Codec:
+    """Give the codec that all connections of a kind share.
+
+    Args:
+        composer: The subprotocol.
+        window_bits: The server's deflate window; None without compression.
+    """
+    if window_bits is None:
+        found = _plain.get(composer)
+        if found is None:
+            found = _plain[composer] = PlainCodec(composer)
+        return found
+    found = _deflated.get((composer, window_bits))
+    if found is None:
+        found = DeflateCodec(composer, window_bits)
+        _deflated[composer, window_bits] = found
+    return found

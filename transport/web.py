@@ -1,0 +1,68 @@
+"""What the port answers over plain HTTP: REST, health, metrics, the demo page."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from hubbub.transport import metrics
+from hubbub.transport.rest import rest_app
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from hubbub.transport.session import Front
+
+
+def web_app(front: Front) -> Any:
+    """Make the ASGI application of a gateway."""
+    rest = rest_app(front.gateway, front.live, clock=front.clock)
+    pages = Starlette(
+        routes=[
+            Route("/", _Home(front).respond),
+            Route("/metrics", _Metrics(front).respond),
+            Route("/client", _not_a_websocket),
+            Route("/client/{rest:path}", _not_a_websocket),
+        ]
+    )
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and scope["path"].startswith("/api/"):
+            await rest(scope, receive, send)
+        else:
+            await pages(scope, receive, send)
+
+    return app
+
+
+class _Home:
+    def __init__(self, front: Front) -> None:
+        self._live = front.live
+        self._page = files("hubbub.transport.pages").joinpath("demo.html").read_text()
+
+    async def respond(self, request: Request) -> Response:
+        del request
+        if self._live.settings.demo:
+            return HTMLResponse(self._page)
+        return PlainTextResponse("This is a hubbub gateway.\n")
+
+
+class _Metrics:
+    def __init__(self, front: Front) -> None:
+        self._stats = front.stats
+
+    async def respond(self, request: Request) -> Response:
+        del request
+        kind = "text/plain; version=0.0.4; charset=utf-8"
+        return Response(metrics.page(self._stats), media_type=kind)
+
+
+async def _not_a_websocket(request: Request) -> Response:
+    del request
+    return PlainTextResponse(
+        "Clients connect here by WebSocket: this request is no upgrade.\n", 400
+    )

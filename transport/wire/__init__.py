@@ -1,0 +1,1 @@
+"""Wire formats beside the subprotocols: tokens, CloudEvents. Pure."""
