@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import msgspec
@@ -55,7 +54,7 @@ class Gateway(LoopActor):
                 self._hub(name).post(command)
             case internal.Admit(hub=name):
                 if self._draining:
-                    message.socket.reject(503, "The gateway is shutting down.")
+                    message.door.reject(503, "The gateway is shutting down.")
                 else:
                     self._hub(name).post(message)
             case Reconfigure(setup=setup):

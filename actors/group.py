@@ -13,7 +13,6 @@ from hubbub.actors.messages import internal
 from hubbub.actors.runtime.actor import LoopActor
 
 if TYPE_CHECKING:
-    from hubbub.actors.messages.commands import Receipt
     from hubbub.actors.runtime.ports import Codec, Outlet
 
 
@@ -37,11 +36,13 @@ class Group(LoopActor):
                 # A new member must not get what was published before it joined.
                 self.hand_out()
                 self._lanes.setdefault(outlet.codec, {})[connection_id] = outlet
-                _pay(message.receipt)
+                if message.receipt is not None:
+                    message.receipt.pay()
             case internal.Part(connection_id=connection_id):
                 self.hand_out()
                 self._remove(connection_id)
-                _pay(message.receipt)
+                if message.receipt is not None:
+                    message.receipt.pay()
             case _:
                 assert_never(message)
 
@@ -71,9 +72,8 @@ class Group(LoopActor):
             for connection_id in special:
                 _give_without(deliveries, frames, connection_id, lane[connection_id])
         for delivery in deliveries:
-            receipt = delivery.receipt
-            if receipt is not None:
-                receipt.to.post(receipt.message)
+            if delivery.receipt is not None:
+                delivery.receipt.pay()
 
     def on_stop(self) -> None:
         """Leave nothing undelivered and no receipt unpaid."""
@@ -113,8 +113,3 @@ def _give_without(
     ]
     if rest:
         outlet.append(b"".join(rest), len(rest))
-
-
-def _pay(receipt: Receipt | None) -> None:
-    if receipt is not None:
-        receipt.to.post(receipt.message)

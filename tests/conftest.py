@@ -14,7 +14,7 @@ import uvloop
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from support.gateway import GatewayProcess  # noqa: E402 - after the path is set
+from support.gateway import GatewayProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,14 +14,15 @@ import msgspec
 from hubbub.actors.messages.events import Certificate, Reject
 from hubbub.actors.messages.internal import Applicant
 from hubbub.actors.policy.names import hub_name, is_group_name
-from hubbub.transport.subprotocols import simple
+from hubbub.transport.settings import HubSettings
+from hubbub.transport.subprotocols import Decode, simple
 from hubbub.transport.wire import tokens
+from hubbub.transport.wire.audience import client_audience
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from hubbub.transport.settings import HubSettings, Settings
-    from hubbub.transport.subprotocols import Decode
+    from hubbub.transport.settings import Settings
 
 _WITHHELD = frozenset({"authorization", "proxy-authorization"})
 """Headers that no event handler gets to see."""
@@ -74,7 +75,9 @@ def admit(handshake: Handshake, settings: Settings, now: float) -> Verdict:
     query = _group(parse_qsl(parts.query, keep_blank_values=True))
     name = _hub_in(parts.path, query)
     if name is None:
-        return Reject(404, "There is nothing here; clients connect to /client/hubs/HUB.")
+        return Reject(
+            404, "There is nothing here; clients connect to /client/hubs/HUB."
+        )
     hub = hub_name(name)
     if hub is None:
         return Reject(400, "The hub name is missing or invalid.")
@@ -128,7 +131,7 @@ def _hub_in(path: str, query: dict[str, list[str]]) -> str | None:
             return None
 
 
-def _identify(  # noqa: PLR0913, PLR0917 - one step of admit
+def _identify(
     handshake: Handshake,
     query: dict[str, list[str]],
     hub: str,
@@ -146,12 +149,7 @@ def _identify(  # noqa: PLR0913, PLR0917 - one step of admit
             token,
             settings.keys,
             now=now,
-            audience=lambda aud: tokens.audience_matches(
-                aud,
-                endpoints=_endpoints(handshake, settings),
-                segments=("client", "hubs", hub),
-                fold=(2,),
-            ),
+            audience=client_audience(_endpoints(handshake, settings), hub),
         )
         return tokens.client_claims(claims)
     except tokens.TokenError as error:

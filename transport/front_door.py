@@ -1,7 +1,7 @@
 """The HTTP side of the one port: uvicorn's protocol, stricter, and the upgrades.
 
 A head must arrive in time and within a size; a body that nobody reads ends the
-connection. Upgrades go to a session with the headers already parsed.
+connection. Upgrades go to a door with the headers already parsed.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hubbub.actors.messages.events import Certificate
 from hubbub.transport.admission import Handshake
-from hubbub.transport.session import Front, Session
+from hubbub.transport.door import Door
 
 if TYPE_CHECKING:
     import asyncio
 
     from uvicorn.config import Config
     from uvicorn.server import ServerState
+
+    from hubbub.transport.session import Front
 
 
 class FrontDoor(HttpToolsProtocol):
@@ -69,7 +71,10 @@ class FrontDoor(HttpToolsProtocol):
         except httptools.HttpParserError:
             self._turn_away(400, "This is not a valid HTTP request.")
             return
-        if self._in_head and self._head_size > self._front.live.settings.limits.head_size:
+        if (
+            self._in_head
+            and self._head_size > self._front.live.settings.limits.head_size
+        ):
             self._turn_away(431, "The request head is too large.")
 
     def on_message_begin(self) -> None:
@@ -101,6 +106,9 @@ class FrontDoor(HttpToolsProtocol):
         super().on_response_complete()
         if self._in_body and not self.transport.is_closing():
             self.transport.close()
+
+    def _should_upgrade_to_ws(self) -> bool:
+        return True  # to a door of ours, not to a protocol class of uvicorn's
 
     def _await_head(self) -> None:
         seconds = self._front.live.settings.limits.head_seconds
@@ -143,12 +151,12 @@ class FrontDoor(HttpToolsProtocol):
             secure,
             _certificates(self.transport) if secure else (),
         )
-        session = Session(self._front, self.transport)
-        self.transport.set_protocol(session)
+        door = Door(self._front, self.transport)
+        self.transport.set_protocol(door)
         # This object lives until it is collected: do not keep the head with it.
         self.parser = self.scope = self.headers = None  # type: ignore[assignment]
         self._names = []
-        session.open(handshake, early)
+        door.open(handshake, early)
 
 
 def _certificates(transport: asyncio.Transport) -> tuple[Certificate, ...]:

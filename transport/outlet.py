@@ -35,7 +35,7 @@ class SocketOutlet:
         "subprotocol",
     )
 
-    def __init__(  # noqa: PLR0913, PLR0917 - built in one place
+    def __init__(
         self,
         transport: asyncio.Transport,
         codec: Codec,

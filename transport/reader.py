@@ -33,10 +33,17 @@ class Message(NamedTuple):
     text: bool
 
 
-class Control(NamedTuple):
-    """A pong, or the end: what the library made of a control or a broken frame."""
+class Control:
+    """A pong, or the end: what the library made of a control or a broken frame.
 
-    opcode: Opcode | None
+    Args:
+        opcode: The control frame's; None when the library failed the connection.
+    """
+
+    __slots__ = ("opcode",)
+
+    def __init__(self, opcode: Opcode | None) -> None:
+        self.opcode = opcode
 
 
 class Reader:
@@ -59,6 +66,10 @@ class Reader:
     def feed(self, data: bytes) -> None:
         """Append bytes from the socket."""
         self._buffer = self._buffer + data if self._buffer else data
+
+    def drop(self) -> None:
+        """Forget what has not been read."""
+        self._buffer = b""
 
     def read(self, most: int) -> list[Message | Control]:
         """Take complete messages from the buffer.
@@ -101,7 +112,7 @@ class Reader:
             else:
                 self._hand_over(buffer[position:stop], found)
                 fragmented = self._fragments is not None
-                if found and found[-1] == _FAILED:
+                if found and found[-1] is _FAILED:
                     position = end
                     break
             position = stop

@@ -242,7 +242,7 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
-        listener.setblocking(False)  # noqa: FBT003 - the socket module's signature
+        listener.setblocking(False)
     except OSError:
         listener.close()
         raise

@@ -1,7 +1,7 @@
-"""One WebSocket: from the upgrade request to the closed socket.
+"""One open WebSocket: bytes to requests, pushes to bytes, closes to records.
 
-Turns bytes into requests for its connection actor and closes into records. Decides
-nothing about hubs: admission, negotiation and codecs are asked.
+Decides nothing about hubs; its connection actor does. Reading stops for three reasons:
+the connection is behind, the gateway is, or this socket has had its turn.
 """
 
 from __future__ import annotations
@@ -9,41 +9,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from http import HTTPStatus
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
-from websockets.datastructures import Headers
-from websockets.extensions.permessage_deflate import (
-    PerMessageDeflate,
-    ServerPerMessageDeflateFactory,
-)
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
-from websockets.http11 import Request as HttpRequest
 from websockets.protocol import OPEN
-from websockets.server import ServerProtocol
 
 from hubbub.actors.messages import internal, requests
-from hubbub.actors.messages.events import Reject
-from hubbub.transport import admission
+from hubbub.actors.runtime.address import Ref
+from hubbub.actors.runtime.dispatcher import Dispatcher
+from hubbub.transport.keepalive import Keepalive
+from hubbub.transport.metrics import Stats
 from hubbub.transport.outlet import SocketOutlet
 from hubbub.transport.reader import Control, Reader
-from hubbub.transport.subprotocols import codec, negotiate
+from hubbub.transport.settings import Live
+from hubbub.transport.subprotocols import Agreed, Decode, codec
 from hubbub.transport.subprotocols.violation import ProtocolViolation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from websockets.http11 import Response
+    from websockets.server import ServerProtocol
 
     from hubbub.actors.messages.requests import Request
-    from hubbub.actors.runtime.address import Ref
-    from hubbub.actors.runtime.dispatcher import Dispatcher
-    from hubbub.actors.runtime.ports import Outlet
-    from hubbub.transport.keepalive import Keepalive
-    from hubbub.transport.metrics import Stats
-    from hubbub.transport.settings import Live
-    from hubbub.transport.subprotocols import Decode
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +39,6 @@ MESSAGES_PER_TURN = 128
 """Messages read from one socket before others get a turn: a read may bring 30,000."""
 
 _BEHIND, _CONGESTED, _SLICED = 1, 2, 4
-"""Reasons to stop reading: this connection's stash, the gateway, a full turn."""
 
 _LINGER = 0.5
 """Seconds to read on after a client broke the protocol, before closing the socket.
@@ -62,13 +49,6 @@ never see the close frame that says what was wrong.
 
 _MOST_REASON = 123
 """Bytes of a close reason that fit a control frame (RFC 6455 5.5)."""
-
-_DEFLATE = ServerPerMessageDeflateFactory(
-    server_no_context_takeover=True,
-    client_no_context_takeover=True,
-    server_max_window_bits=12,
-    client_max_window_bits=12,
-)
 
 
 class Front(msgspec.Struct, frozen=True):
@@ -86,180 +66,68 @@ class Session(asyncio.Protocol):
     """A socket port for one connection actor."""
 
     __slots__ = (
-        "_accepted",
-        "_answering",
         "_closing",
         "_connection",
         "_decode",
         "_expects_pong",
         "_front",
         "_label",
-        "_lingering",
-        "_offered",
-        "_outlet",
         "_paused",
         "_protocol",
         "_reader",
         "_recorded",
-        "_response",
-        "_settings",
-        "_simple_decode",
         "_timer",
         "_transport",
+        "outlet",
     )
 
-    def __init__(self, front: Front, transport: asyncio.Transport) -> None:
+    def __init__(
+        self,
+        front: Front,
+        transport: asyncio.Transport,
+        protocol: ServerProtocol,
+        agreed: Agreed,
+        connection: Ref[Request] | None,
+        label: str,
+    ) -> None:
+        limits = front.live.settings.limits
         self._front = front
         self._transport = transport
-        limits = front.live.settings.limits
-        self._protocol = ServerProtocol(
-            max_size=limits.message_size,
-            extensions=[_DEFLATE] if front.live.settings.compression else None,
-            logger=logger,
-        )
-        self._reader = Reader(self._protocol, limits.message_size)
-        self._response: Response | None = None
-        self._settings: admission.HubSettings | None = None
-        self._simple_decode: Decode | None = None
-        self._decode: Decode | None = None
-        self._offered: tuple[str, ...] = ()
-        self._outlet: SocketOutlet | None = None
-        self._connection: Ref[Request] | None = None
-        self._accepted = False
-        self._answering = True
+        self._protocol = protocol
+        self._connection = connection
+        self._label = label
+        self._reader = Reader(protocol, limits.message_size)
+        self._decode: Decode | None = agreed.decode
         self._closing = False
         self._expects_pong = False
-        self._lingering = False
         self._recorded = False
-        self._paused = _SLICED  # until the handshake is finished
+        self._paused = _SLICED  # until the connection has entered its hub
         self._timer: asyncio.TimerHandle | None = None
-        peer = transport.get_extra_info("peername")
-        self._label = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "local"
-
-    # The handshake.
-
-    def open(self, handshake: admission.Handshake, early: bytes) -> None:
-        """Check an upgrade request and let the gateway decide.
-
-        Args:
-            handshake: The request.
-            early: Bytes that came behind the request in the same packet.
-        """
-        self._transport.pause_reading()
-        if early:
-            self._reader.feed(early)
-        headers = Headers()
-        for name, value in handshake.headers:
-            headers[name] = value
-        response = self._protocol.accept(HttpRequest(handshake.target, headers))
-        if response.status_code != HTTPStatus.SWITCHING_PROTOCOLS:
-            self._refuse(400, "This is not a valid WebSocket handshake.")
-            return
-        self._response = response
-        settings = self._front.live.settings
-        if self._front.stats.open >= settings.limits.connections:
-            self._refuse(429, "The gateway has no room for another connection.")
-            return
-        verdict = admission.admit(handshake, settings, self._front.clock())
-        match verdict:
-            case Reject(status=status, reason=reason):
-                self._refuse(status, reason)
-            case admission.LostSession():
-                self._lose(handshake)
-            case admission.Admission(hub=hub, applicant=applicant):
-                self._settings = verdict.settings
-                self._simple_decode = verdict.simple_decode
-                self._offered = applicant.subprotocols
-                self._front.gateway.post(internal.Admit(hub, applicant, self))
-
-    def attach(self, connection: Ref[Request], label: str) -> None:
-        """Learn where requests go, and the name of the connection in the log."""
-        self._connection = connection
-        self._label = f"{label} from {self._label}"
-        if self._closing:
-            connection.post(requests.SocketClosed(1006, "The client left."))
-
-    def accept(self, subprotocol: str | None) -> Outlet | Reject:
-        """Finish the handshake with the negotiated subprotocol."""
-        if self._closing or self._response is None or self._simple_decode is None:
-            return Reject(500, "The client left during the handshake.")
-        agreed = negotiate(self._offered, subprotocol, self._simple_decode)
-        if isinstance(agreed, Reject):
-            return agreed
-        front = self._front
-        self._decode = agreed.decode
-        self._outlet = outlet = SocketOutlet(
-            self._transport,
-            codec(agreed.composer, _window_bits(self._protocol)),
+        self.outlet = SocketOutlet(
+            transport,
+            codec(agreed.composer, _window_bits(protocol)),
             agreed.name,
             front.dispatcher,
-            front.live.settings.limits,
+            limits,
             self._too_slow,
         )
-        self._send_response(agreed.name)
-        self._accepted = True
-        front.stats.open += 1
-        front.stats.accepted += 1
-        interval = front.live.settings.keep_alive
-        if self._settings is not None and self._settings.keep_alive is not None:
-            interval = self._settings.keep_alive
-        front.keepalive.watch(self, interval)
-        # Reading begins in a later round, after the connection has entered.
+
+    def begin(self, keep_alive: float, early: bytes) -> None:
+        """Read from the next round on, and ping every so many seconds."""
+        stats = self._front.stats
+        stats.open += 1
+        stats.accepted += 1
+        self._front.keepalive.watch(self, keep_alive)
+        if early:
+            self._reader.feed(early)
         asyncio.get_running_loop().call_soon(self._unpause, _SLICED)
-        return outlet
-
-    def reject(self, status: int, reason: str) -> None:
-        """Refuse the handshake."""
-        if self._answering and not self._closing:
-            self._refuse(status, reason)
-
-    def _refuse(self, status: int, reason: str) -> None:
-        self._front.stats.refused[status] += 1
-        logger.info("refused %s: %d %s", self._label, status, reason)
-        self._answering = False
-        self._closing = True
-        body = f"{reason}\n".encode()
-        try:
-            phrase = HTTPStatus(status).phrase
-        except ValueError:
-            phrase = "Refused"
-        head = (
-            f"HTTP/1.1 {status} {phrase}\r\nContent-Type: text/plain; charset=utf-8\r\n"
-            f"Content-Length: {len(body)}\r\nConnection: close\r\n"
-        )
-        if status == HTTPStatus.UNAUTHORIZED:
-            head += "WWW-Authenticate: Bearer\r\n"
-        if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-            head += "Retry-After: 1\r\n"
-        self._transport.write(f"{head}\r\n".encode() + body)
-        self._transport.close()
-
-    def _lose(self, handshake: admission.Handshake) -> None:
-        """Tell a client that there is no session to recover: 101, then 1008."""
-        offered = handshake.values("sec-websocket-protocol")
-        self._send_response(offered[0].split(",")[0].strip() if offered else None)
-        self._unpause(_SLICED)
-        self.close(1008, "The connection could not be recovered.")
-
-    def _send_response(self, subprotocol: str | None) -> None:
-        response = self._response
-        if response is None:
-            raise AssertionError("accepted before the handshake was checked")
-        if subprotocol is not None:
-            response.headers["Sec-WebSocket-Protocol"] = subprotocol
-        self._protocol.send_response(response)
-        self._answering = False
-        self._response = None
-        self._transport.write(b"".join(self._protocol.data_to_send()))
 
     # Bytes in.
 
     def data_received(self, data: bytes) -> None:
         """Read what the socket brings (asyncio's protocol)."""
-        if self._lingering:
-            return  # a broken stream; read on, so that our close frame is not reset
         self._reader.feed(data)
-        if self._paused == 0:
+        if not self._paused:
             self._read()
 
     def _read(self) -> None:
@@ -268,11 +136,12 @@ class Session(asyncio.Protocol):
             self._await_close()
             return
         if connection is None or decode is None:
+            self._reader.drop()
             return
         messages = self._reader.read(MESSAGES_PER_TURN)
         try:
             for message in messages:
-                if type(message) is Control:
+                if isinstance(message, Control):
                     self._control(message)
                     continue
                 data, text = message
@@ -286,7 +155,8 @@ class Session(asyncio.Protocol):
         count = len(messages)
         self._front.stats.received += count
         if count == MESSAGES_PER_TURN:
-            self._slice()
+            self._pause(_SLICED)
+            asyncio.get_running_loop().call_soon(self._unpause, _SLICED)
         dispatcher = self._front.dispatcher
         if dispatcher.congested:
             self._pause(_CONGESTED)
@@ -310,11 +180,9 @@ class Session(asyncio.Protocol):
                 self._answer()
 
     def _answer(self) -> None:
-        """Send what the library wants to say (a pong)."""
-        outlet = self._outlet
+        """Send what the library wants to say (a ping, a pong)."""
         for data in self._protocol.data_to_send():
-            if data and outlet is not None:
-                outlet.append(data, 0)
+            self.outlet.append(data, 0)
 
     def _break(self, code: int, reason: str) -> None:
         """Read no more; the connection ends after what came before."""
@@ -332,10 +200,6 @@ class Session(asyncio.Protocol):
         """Read again, if nothing else stands against it."""
         self._unpause(_BEHIND)
 
-    def _slice(self) -> None:
-        self._pause(_SLICED)
-        asyncio.get_running_loop().call_soon(self._unpause, _SLICED)
-
     def _relieved(self) -> None:
         self._unpause(_CONGESTED)
 
@@ -348,7 +212,7 @@ class Session(asyncio.Protocol):
         if not self._paused & cause:
             return
         self._paused &= ~cause
-        if not self._paused and not self._closing:
+        if not self._paused:
             self._transport.resume_reading()
             self._read()
 
@@ -356,22 +220,20 @@ class Session(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Hold back: the transport's buffer is full (asyncio's protocol)."""
-        if self._outlet is not None:
-            self._outlet.block()
+        self.outlet.block()
 
     def resume_writing(self) -> None:
         """Write again (asyncio's protocol)."""
-        if self._outlet is not None:
-            self._outlet.unblock()
+        self.outlet.unblock()
 
     def beat(self) -> bool:
         """Ping, unless the last ping was not answered."""
-        if self._closing or not self._accepted:
+        if self._closing:
             return False
         if self._paused & _BEHIND:
             return True  # we do not read, so we cannot have seen a pong
         if self._expects_pong:
-            self._abandon(1011, "ping timeout")
+            self._abandon(1011, "ping timeout: no pong came")
             return False
         self._expects_pong = True
         self._protocol.send_ping(b"")
@@ -383,11 +245,8 @@ class Session(asyncio.Protocol):
         self._abandon(1008, "slow client: too many messages wait for it")
 
     def _abandon(self, code: int, reason: str) -> None:
-        """Close without the connection's asking; the outlet may be dead already."""
-        if self._closing:
-            return
-        if self._outlet is not None:
-            self._outlet.end()
+        """Close without the connection's asking."""
+        self.outlet.end()
         self._gone(code, reason)
         self.close(code, reason)
 
@@ -396,7 +255,7 @@ class Session(asyncio.Protocol):
     def close(self, code: int, reason: str) -> None:
         """Flush, then close with a code and a reason; harmless when closed."""
         protocol = self._protocol
-        if self._closing and protocol.state is not OPEN:
+        if self._closing:
             return
         self._record(code, reason)
         if protocol.state is OPEN:
@@ -407,50 +266,47 @@ class Session(asyncio.Protocol):
         """Send the library's last words, then wait a bounded time for the client's."""
         self._closing = True
         last = b"".join(self._protocol.data_to_send())
-        outlet = self._outlet
-        if outlet is None or outlet.dead:
+        if self.outlet.dead:
             self._transport.write(last)
         else:
-            outlet.append(last, 0)
-            outlet.flush()
-        if self._protocol.close_rcvd is not None:
-            self._transport.close()
-        self._paused = 0
-        self._transport.resume_reading()
+            self.outlet.append(last, 0)
+            self.outlet.flush()
         loop = asyncio.get_running_loop()
         seconds = self._front.live.settings.limits.close_seconds
         self._timer = loop.call_later(seconds, self._transport.abort)
+        if self._protocol.close_rcvd is not None:
+            self._transport.close()
+            return
         if self._protocol.parser_exc is not None:
-            self._lingering = True
             loop.call_later(_LINGER, self._transport.close)
+        self._paused = 0
+        self._transport.resume_reading()
 
     def _await_close(self) -> None:
         """Drop what the client still sends, up to its close frame."""
+        if self._protocol.parser_exc is not None:
+            self._reader.drop()
+            return
         for message in self._reader.read(MESSAGES_PER_TURN):
-            if type(message) is Control and message.opcode in {Opcode.CLOSE, None}:
+            if isinstance(message, Control) and message.opcode in {Opcode.CLOSE, None}:
                 self._transport.close()
 
     def eof_received(self) -> bool:
         """Let the transport close (asyncio's protocol)."""
         return False
 
-    def connection_lost(self, error: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
         """Hear that the socket is closed (asyncio's protocol)."""
         if self._timer is not None:
             self._timer.cancel()
-        if self._outlet is not None:
-            self._outlet.end()
-        reason = "the connection was lost" if error is None else str(error)
-        self._gone(1006, reason)
+        self.outlet.end()
+        self._gone(1006, "the connection was lost" if exc is None else str(exc))
         self._closing = True
-        if self._accepted:
-            self._accepted = False
-            self._front.stats.open -= 1
+        self._front.stats.open -= 1
 
     def _gone(self, code: int, reason: str) -> None:
         """Tell the connection, once, that nothing more will come."""
         connection, self._connection = self._connection, None
-        self._decode = None
         if connection is not None:
             self._record(code, reason)
             connection.post(requests.SocketClosed(code, reason))

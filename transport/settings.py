@@ -104,6 +104,9 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     drain_seconds: float = 10.0
     """Longest time for a drain."""
     log_format: str = "text"
+    """``text`` or ``json``."""
+    log_level: str = "info"
+    """``debug``, ``info``, ``warning`` or ``error``."""
     demo: bool = False
     """Whether the demo page is served."""
     open_hubs: bool = True

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from hubbub.actors.messages.payload import Metadata, Payload
 from hubbub.actors.policy.permissions import Permission
-
-if TYPE_CHECKING:
-    from hubbub.actors.runtime.address import Ref
+from hubbub.actors.runtime.address import Ref
 
 
 class Everyone(msgspec.Struct, frozen=True):
@@ -50,6 +48,11 @@ class Receipt(msgspec.Struct, frozen=True):
     to: Ref[Any]
     message: Any
     missing: Any = None
+
+    def pay(self, *, found: bool = True) -> None:
+        """Tell how it ended."""
+        missed = not found and self.missing is not None
+        self.to.post(self.missing if missed else self.message)
 
 
 class Subject(Protocol):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from hubbub.actors.messages.payload import Metadata, Payload
-
-if TYPE_CHECKING:
-    from hubbub.actors.runtime.address import Ref
+from hubbub.actors.runtime.address import Ref
 
 Values: TypeAlias = Mapping[str, tuple[str, ...]]
 """A name to its values, as in a query string."""

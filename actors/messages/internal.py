@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
-from hubbub.actors.messages.commands import Receipt
+from hubbub.actors.messages import commands, requests
 from hubbub.actors.messages.events import Certificate, Values
 from hubbub.actors.messages.pushes import Push
-
-if TYPE_CHECKING:
-    from hubbub.actors.messages.requests import Request
-    from hubbub.actors.runtime.address import Ref
-    from hubbub.actors.runtime.ports import Outlet, Socket
+from hubbub.actors.runtime.address import Ref
+from hubbub.actors.runtime.ports import Door, Outlet
 
 
 class Applicant(msgspec.Struct, frozen=True):
@@ -34,7 +31,7 @@ class Admit(msgspec.Struct, frozen=True):
 
     hub: str
     applicant: Applicant
-    socket: Socket
+    door: Door
 
 
 class Enter(msgspec.Struct, frozen=True):
@@ -58,14 +55,14 @@ class Join(msgspec.Struct, frozen=True):
 
     connection_id: str
     outlet: Outlet
-    receipt: Receipt | None = None
+    receipt: commands.Receipt | None = None
 
 
 class Part(msgspec.Struct, frozen=True):
     """A group loses a member."""
 
     connection_id: str
-    receipt: Receipt | None = None
+    receipt: commands.Receipt | None = None
 
 
 class Deliver(msgspec.Struct, frozen=True):
@@ -73,7 +70,7 @@ class Deliver(msgspec.Struct, frozen=True):
 
     push: Push
     exclude: tuple[str, ...] = ()
-    receipt: Receipt | None = None
+    receipt: commands.Receipt | None = None
 
 
 class End(msgspec.Struct, frozen=True):
@@ -107,5 +104,10 @@ class Drain(msgspec.Struct, frozen=True):
     answer: Ref[bool]
 
 
+Permissive: TypeAlias = commands.Grant | commands.Revoke | commands.HasPermission
+
 ToGroupActor: TypeAlias = Deliver | Join | Part
-ToConnectionActor: TypeAlias = "Request | End | JoinedGroup | LeftGroup"
+ToConnectionActor: TypeAlias = (
+    requests.Request | End | JoinedGroup | LeftGroup | Permissive
+)
+ToHubActor: TypeAlias = commands.Command | Admit | Enter | Gone | Drain

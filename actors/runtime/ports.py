@@ -102,16 +102,16 @@ class Outlet(Protocol):
         """Encode and queue one push: an outlet is a reference that takes pushes."""
 
 
-class Socket(Protocol):
-    """The client's transport as its connection sees it."""
+class Door(Protocol):
+    """A client's handshake, until it is accepted or refused."""
 
     def attach(self, connection: Ref[Request], label: str) -> None:
-        """Learn where requests go, and how the log names this connection.
+        """Learn where requests will go, and how the log names this connection.
 
         A socket that is gone already says so at once.
         """
 
-    def accept(self, subprotocol: str | None) -> Outlet | Reject:
+    def accept(self, subprotocol: str | None) -> Socket | Reject:
         """Finish the handshake.
 
         Args:
@@ -119,11 +119,20 @@ class Socket(Protocol):
                 negotiation.
 
         Returns:
-            The outlet, or why the handshake failed after all (and was refused).
+            The open socket, or why the handshake cannot be finished after all (it is
+            still to be refused).
         """
 
     def reject(self, status: int, reason: str) -> None:
-        """Refuse the handshake with an HTTP status."""
+        """Refuse the handshake with an HTTP status; harmless when it is over."""
+
+
+class Socket(Protocol):
+    """A client's open socket as its connection sees it."""
+
+    @property
+    def outlet(self) -> Outlet:
+        """Where pushes go."""
 
     def close(self, code: int, reason: str) -> None:
         """Flush, then close with a code and a reason; harmless when closed."""

@@ -6,31 +6,35 @@ This module holds the one table from name to subprotocol, and the negotiation
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from hubbub.actors.messages.events import Reject
+from hubbub.actors.messages.requests import Request
 from hubbub.transport.subprotocols.json_v1 import JsonV1
 from hubbub.transport.subprotocols.simple import Simple
 from hubbub.transport.wire.frames import Composer, DeflateCodec, PlainCodec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from hubbub.actors.messages.requests import Request
     from hubbub.actors.runtime.ports import Codec
 
-    Decode = Callable[[bytes, bool], Request]
+Decode: TypeAlias = Callable[[bytes, bool], Request]
+"""Reads a message's bytes, text or binary; raises ``ProtocolViolation``."""
 
 SIMPLE = Simple()
 SPOKEN: dict[str, JsonV1] = {"json.webpubsub.azure.v1": JsonV1()}
 """Names this gateway speaks, lower case."""
 
-UNSPOKEN = frozenset({
-    "json.reliable.webpubsub.azure.v1",
-    "protobuf.webpubsub.azure.v1",
-    "protobuf.reliable.webpubsub.azure.v1",
-    "mqtt",
-})
+UNSPOKEN = frozenset(
+    {
+        "json.reliable.webpubsub.azure.v1",
+        "protobuf.webpubsub.azure.v1",
+        "protobuf.reliable.webpubsub.azure.v1",
+        "mqtt",
+    }
+)
 """Names of the service that this gateway refuses instead of pretending."""
 
 

@@ -22,8 +22,9 @@ class Simple:
     def compose(self, push: Push) -> Said | None:
         """Say the payload of a message; None for anything else."""
         match push:
-            case pushes.GroupMessage(payload=payload) | pushes.ServerMessage(
-                payload=payload
+            case (
+                pushes.GroupMessage(payload=payload)
+                | pushes.ServerMessage(payload=payload)
             ):
                 return _say(payload)
             case _:

@@ -1,0 +1,362 @@
+"""Event handlers as their authors write them, and the hub they talk back to.
+
+Base classes turn deliveries into method calls and results into answers. They do not
+choose who hears of what (``policy.routes``) and set no deadlines (``upstream``).
+Longer than most files: it is the one that an author of a handler reads, as a whole.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, assert_never
+
+import msgspec
+import pykka
+
+from hubbub.actors.messages import commands, events
+from hubbub.actors.messages.payload import Binary, Json, Metadata, Payload, Text
+from hubbub.actors.policy.filter import compile_filter
+from hubbub.actors.policy.routes import Route, event_name, failure
+from hubbub.actors.runtime.actor import LoopActor, ThreadActor
+from hubbub.actors.runtime.reply import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hubbub.actors.policy.permissions import Permission
+    from hubbub.actors.runtime.address import Ref
+
+T = TypeVar("T")
+
+Maybe: TypeAlias = T | Awaitable[T]
+"""What a method may return that may be ``async def``."""
+
+logger = logging.getLogger(__name__)
+
+
+def payload_of(value: object) -> Payload:
+    """Make a payload: a text of str, binary data of bytes, JSON of anything else.
+
+    Raises:
+        TypeError: JSON cannot hold it.
+    """
+    match value:
+        case str():
+            return Text(value)
+        case bytes() | bytearray() | memoryview():
+            return Binary(bytes(value))
+        case _ if isinstance(value, Payload):
+            return value
+        case _:
+            return Json(msgspec.json.encode(value))
+
+
+class HubFacade:
+    """The hub as a handler sees it; every method may be called from any thread.
+
+    Commands are sent without waiting. Questions give a ``Reply``: ``await`` it in an
+    AsyncEventHandler, ``get()`` it in an EventHandler.
+    """
+
+    __slots__ = ("_hub", "name")
+
+    def __init__(self, name: str, hub: Ref[commands.Command]) -> None:
+        self.name = name
+        self._hub = hub
+
+    def publish(
+        self,
+        target: commands.Target,
+        payload: object,
+        *,
+        exclude: Iterable[str] = (),
+        where: str | commands.Where | None = None,
+        metadata: Metadata | None = None,
+        ttl: int = 0,
+    ) -> None:
+        """Send a message to everyone, a group, a user or a connection.
+
+        Args:
+            target: Who gets it.
+            payload: A payload, or what ``payload_of`` makes one of.
+            exclude: Ids of connections that do not get it.
+            where: A filter that a connection must pass (``userId eq 'a'``).
+            metadata: Names and values that travel with it.
+            ttl: Seconds it may wait for a client that is away; 0 for no limit.
+
+        Raises:
+            FilterError: The filter cannot be read.
+        """
+        self._hub.post(
+            commands.Publish(
+                target,
+                payload_of(payload),
+                metadata=metadata,
+                ttl=ttl,
+                exclude=tuple(exclude),
+                where=compile_filter(where) if isinstance(where, str) else where,
+            )
+        )
+
+    def close(
+        self,
+        target: commands.Target,
+        reason: str | None = None,
+        *,
+        exclude: Iterable[str] = (),
+    ) -> None:
+        """Close the target's connections but for the excluded ones."""
+        self._hub.post(commands.Close(target, tuple(exclude), reason))
+
+    def add_to_group(
+        self, target: commands.ToConnection | commands.ToUser, group: str
+    ) -> None:
+        """Make the target's connections members of a group."""
+        self._hub.post(commands.AddToGroup(target, group))
+
+    def remove_from_group(
+        self, target: commands.ToConnection | commands.ToUser, group: str | None
+    ) -> None:
+        """End the target's membership of a group, or of all groups (None)."""
+        self._hub.post(commands.RemoveFromGroup(target, group))
+
+    def grant(
+        self, connection_id: str, permission: Permission, group: str
+    ) -> Reply[commands.Verdict]:
+        """Allow a connection something in a group."""
+        answer: Reply[commands.Verdict] = Reply()
+        self._hub.post(commands.Grant(connection_id, permission, group, answer))
+        return answer
+
+    def revoke(
+        self, connection_id: str, permission: Permission, group: str
+    ) -> Reply[commands.Verdict]:
+        """Forbid a connection something in a group."""
+        answer: Reply[commands.Verdict] = Reply()
+        self._hub.post(commands.Revoke(connection_id, permission, group, answer))
+        return answer
+
+    def exists(
+        self, target: commands.ToConnection | commands.ToUser | commands.ToGroup
+    ) -> Reply[bool]:
+        """Ask whether a target has a connection."""
+        answer: Reply[bool] = Reply()
+        self._hub.post(commands.Exists(target, answer))
+        return answer
+
+
+_hub_given: ContextVar[HubFacade] = ContextVar("hub of the handler being built")
+
+
+class EventHandler(ThreadActor):
+    """Answers the events of one hub in a thread of its own; its methods may block.
+
+    Override what you need. A constructor of your own takes no argument and calls
+    ``super().__init__()`` first; ``self.hub`` is there from then on. An exception
+    fails the event it came from, and nothing else.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hub = _hub_given.get()
+
+    def on_connect(self, event: events.Connect) -> events.Accept | events.Reject | None:
+        """Decide on a client that wants to connect; None accepts it as it is."""
+
+    def on_connected(self, event: events.Connected) -> None:
+        """Hear that a client is connected."""
+
+    def on_event(self, event: events.UserEvent) -> events.Respond | events.Fail | None:
+        """Answer an event that a client sent; None succeeds without a message."""
+
+    def on_disconnected(self, event: events.Disconnected) -> None:
+        """Hear that a client is gone for good."""
+
+    def on_joined(self, event: events.Joined) -> None:
+        """Hear that a client joined a group."""
+
+    def on_left(self, event: events.Left) -> None:
+        """Hear that a client left a group."""
+
+    def on_receive(self, message: events.Delivery) -> None:
+        """Call the method of an event and post what it answers."""
+        event = message.event
+        try:
+            outcome = _outcome(event, _call(self, event))
+        except BaseException as error:  # noqa: BLE001 - else sys.exit() ends the gateway
+            outcome = _failed(self, event, error)
+        _answer(message, outcome)
+
+
+class AsyncEventHandler(LoopActor):
+    """Answers the events of one hub on the loop; its methods may be ``async def``.
+
+    As EventHandler otherwise. Events of different connections are under way at the
+    same time. A method must not block.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hub = _hub_given.get()
+
+    def on_connect(
+        self, event: events.Connect
+    ) -> Maybe[events.Accept | events.Reject | None]:
+        """Decide on a client that wants to connect; None accepts it as it is."""
+
+    def on_connected(self, event: events.Connected) -> Maybe[None]:
+        """Hear that a client is connected."""
+
+    def on_event(
+        self, event: events.UserEvent
+    ) -> Maybe[events.Respond | events.Fail | None]:
+        """Answer an event that a client sent; None succeeds without a message."""
+
+    def on_disconnected(self, event: events.Disconnected) -> Maybe[None]:
+        """Hear that a client is gone for good."""
+
+    def on_joined(self, event: events.Joined) -> Maybe[None]:
+        """Hear that a client joined a group."""
+
+    def on_left(self, event: events.Left) -> Maybe[None]:
+        """Hear that a client left a group."""
+
+    def on_receive(self, message: events.Delivery | Settled) -> None:
+        """Call the method of an event, or post what it has answered at last."""
+        match message:
+            case events.Delivery(event=event):
+                try:
+                    result = _call(self, event)
+                except Exception as error:  # noqa: BLE001 - fails this event alone
+                    _answer(message, _failed(self, event, error))
+                else:
+                    self._settle(message, result)
+            case Settled(delivery=delivery, outcome=outcome, error=error):
+                if error is not None:
+                    outcome = _failed(self, delivery.event, error)
+                _answer(delivery, outcome)
+            case _:
+                assert_never(message)
+
+    def _settle(self, delivery: events.Delivery, result: Maybe[Any]) -> None:
+        if not inspect.isawaitable(result):
+            _answer(delivery, _outcome(delivery.event, result))
+            return
+        self.pipe(
+            _wait_for(result),
+            to=lambda done: Settled(delivery, _outcome(delivery.event, done)),
+            failed=lambda error: Settled(delivery, error=error),
+        )
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """A coroutine of a handler has ended, a message to oneself."""
+
+    delivery: events.Delivery
+    outcome: events.Outcome | None = None
+    error: BaseException | None = None
+
+
+class Build(msgspec.Struct, frozen=True):
+    """Builds a handler for a hub; equal when what it calls is equal.
+
+    Args:
+        kind: The class, or anything that gives an instance when called.
+    """
+
+    kind: Callable[[], EventHandler | AsyncEventHandler]
+
+    def __call__(self, hub: HubFacade) -> pykka.Actor:
+        """Build an instance that talks back to this hub.
+
+        Raises:
+            TypeError: Its constructor does not call that of its base class.
+        """
+        token = _hub_given.set(hub)
+        try:
+            handler = self.kind()
+        finally:
+            _hub_given.reset(token)
+        if not hasattr(handler, "hub"):
+            kind = type(handler).__name__
+            raise TypeError(f"{kind}.__init__ must call super().__init__()")
+        return handler
+
+
+class HandlerSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One event handler of a hub, as configured; equal specs are the same handler."""
+
+    name: str
+    """For logs; holds no secret."""
+    factory: Callable[[HubFacade], pykka.Actor]
+    """Builds an instance; called on the loop's thread, within a spawn."""
+    route: Route
+    """Which events it takes."""
+    timeout: float = 100.0
+    """Seconds until an event fails."""
+    workers: int = 1
+    """Instances; a connection stays with one."""
+
+    def matches(self, event: events.Event) -> bool:
+        """Tell whether this handler takes the event."""
+        return self.route.matches(event)
+
+    def wants_presence(self, name: str, group: str) -> bool:
+        """Tell whether this handler hears of ``joined`` or ``left`` for a group."""
+        return self.route.wants_presence(name, group)
+
+
+def _call(handler: EventHandler | AsyncEventHandler, event: events.Event) -> Any:
+    match event:
+        case events.Connect():
+            return handler.on_connect(event)
+        case events.UserEvent():
+            return handler.on_event(event)
+        case events.Connected():
+            return handler.on_connected(event)
+        case events.Disconnected():
+            return handler.on_disconnected(event)
+        case events.Joined():
+            return handler.on_joined(event)
+        case events.Left():
+            return handler.on_left(event)
+        case _:
+            assert_never(event)
+
+
+def _outcome(event: events.Event, result: Any) -> events.Outcome | None:
+    """Read None as consent; what a notice returns means nothing."""
+    match event:
+        case events.Connect():
+            return events.Accept() if result is None else result
+        case events.UserEvent():
+            return events.Respond() if result is None else result
+        case _:
+            return None
+
+
+def _failed(
+    handler: EventHandler | AsyncEventHandler, event: events.Event, error: BaseException
+) -> events.Outcome | None:
+    logger.error(
+        "%s failed at %s of connection %s",
+        type(handler).__name__,
+        event_name(event),
+        event.client.connection_id,
+        exc_info=error,
+    )
+    return failure(event, "The event handler failed.")
+
+
+def _answer(delivery: events.Delivery, outcome: events.Outcome | None) -> None:
+    event = delivery.event
+    delivery.reply_to.post(
+        events.Answered(event.client.connection_id, event.event_id, outcome)
+    )
+
+
+async def _wait_for(result: Awaitable[T]) -> T:
+    return await result

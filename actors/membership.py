@@ -1,0 +1,102 @@
+"""Who is in which group: the roster, and the group actors that mirror it.
+
+A part of the hub: it runs in the hub's turns, and only the hub may touch it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hubbub.actors.group import Group
+from hubbub.actors.messages import internal
+from hubbub.actors.policy.roster import Roster
+from hubbub.actors.runtime.supervision import Restart
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from hubbub.actors.messages.commands import Receipt
+    from hubbub.actors.policy.roster import Entry
+    from hubbub.actors.runtime.actor import LoopActor
+    from hubbub.actors.runtime.address import Address
+
+
+class Membership:
+    """Memberships of one hub, each change told to the group that is concerned.
+
+    Args:
+        hub: The actor whose children the groups are.
+        wants_presence: Whether a handler wants to hear of ``joined`` or ``left`` in a
+            group.
+    """
+
+    def __init__(
+        self, hub: LoopActor, wants_presence: Callable[[str, str], bool]
+    ) -> None:
+        self.roster = Roster()
+        self.everyone = hub.spawn(Group, restart=Restart())
+        self._hub = hub
+        self._wants_presence = wants_presence
+        self._groups: dict[str, Address] = {}
+
+    def group(self, name: str) -> Address | None:
+        """Give the actor of a group; None when it has no member."""
+        return self._groups.get(name)
+
+    def enter(self, entry: Entry, groups: Collection[str]) -> None:
+        """Take in a connection with its first groups."""
+        self.roster.add(entry)
+        self.everyone.post(internal.Join(entry.connection_id, entry.outlet))
+        for group in groups:
+            self.join(entry, group)
+
+    def remove(self, connection_id: str) -> Entry | None:
+        """Take out a connection with all its memberships."""
+        entry = self.roster.connections.get(connection_id)
+        if entry is not None:
+            self.leave_all(entry)
+            self.roster.remove(connection_id)
+            self.everyone.post(internal.Part(connection_id))
+        return entry
+
+    def join(self, entry: Entry, name: str, receipt: Receipt | None = None) -> None:
+        """Add a membership; the group pays the receipt once it has effect."""
+        if not self.roster.join(entry, name):
+            if receipt is not None:
+                receipt.pay()
+            return
+        group = self._groups.get(name)
+        if group is None:
+            group = self._groups[name] = self._hub.spawn(Group, restart=Restart())
+        group.post(internal.Join(entry.connection_id, entry.outlet, receipt))
+        if self._wants_presence("joined", name):
+            entry.connection.post(internal.JoinedGroup(name))
+
+    def leave(self, entry: Entry, name: str, receipt: Receipt | None = None) -> None:
+        """End a membership; the group pays the receipt once it has effect."""
+        if not self.roster.leave(entry, name):
+            if receipt is not None:
+                receipt.pay()
+            return
+        group = self._groups[name]
+        group.post(internal.Part(entry.connection_id, receipt))
+        if not self.roster.members(name):
+            del self._groups[name]
+            group.end()
+        if self._wants_presence("left", name):
+            entry.connection.post(internal.LeftGroup(name))
+
+    def leave_all(self, entry: Entry) -> None:
+        """End all memberships of a connection."""
+        for group in tuple(entry.groups):
+            self.leave(entry, group)
+
+    def refill(self, ref: Address) -> None:
+        """Give a restarted group its members again."""
+        if ref == self.everyone:
+            members: Collection[Entry] = self.roster.connections.values()
+        else:
+            names = (name for name, group in self._groups.items() if group == ref)
+            members = self.roster.members(next(names, ""))
+        for entry in members:
+            ref.post(internal.Join(entry.connection_id, entry.outlet))

@@ -1,0 +1,140 @@
+"""Turns roles, grants and revocations into a yes or no for one connection.
+
+Knows the role strings of the service's client protocol reference (roles) and the
+precedence of its REST reference (permissions): a literal revoke beats everything,
+then a literal grant, then the roles. Membership is not its business.
+"""
+
+import enum
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+import msgspec
+
+from hubbub.actors.policy.names import is_group_name
+from hubbub.actors.policy.patterns import Pattern, PatternError, role_pattern
+
+RULE_LIMIT: Final = 1000
+
+GET_GROUP_STATE: Final = "webpubsub.getGroupState"
+SET_GROUP_STATE: Final = "webpubsub.setGroupState"
+SEND_TO_ALL: Final = "webpubsub.sendToAll"
+
+
+class Permission(enum.StrEnum):
+    """What a connection may do to a group; the values are those of the REST API."""
+
+    SEND_TO_GROUP = "sendToGroup"
+    JOIN_LEAVE_GROUP = "joinLeaveGroup"
+
+
+class _Scope(msgspec.Struct, frozen=True):
+    """The groups for which roles give one permission."""
+
+    everything: bool = False
+    names: frozenset[str] = frozenset()
+    patterns: tuple[Pattern, ...] = ()
+
+
+class _Charter(msgspec.Struct, frozen=True):
+    """What a set of roles says; connections with the same roles share one."""
+
+    roles: tuple[str, ...]
+    send: _Scope
+    join: _Scope
+
+
+_SEND: Final = Permission.SEND_TO_GROUP
+_NO_RULES: Final[dict[str, bool]] = {}  # shared, so never written to
+_NOWHERE: Final = _Scope()
+_NO_ROLES: Final = _Charter((), _NOWHERE, _NOWHERE)
+
+
+class Permissions:
+    """Answers what one connection may do, and takes the server's grants and revokes.
+
+    Unknown and malformed roles are ignored: people add random ones to make tokens
+    unique. The table of each permission holds at most 1000 rules.
+    """
+
+    __slots__ = ("_charter", "_join", "_send")
+
+    def __init__(self, roles: Iterable[str] = ()) -> None:
+        given = tuple(roles)
+        self._charter = _charter(given) if given else _NO_ROLES
+        self._send = self._join = _NO_RULES
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles as given, unknown ones included."""
+        return self._charter.roles
+
+    def allows(self, permission: Permission, group: str) -> bool:
+        """Tell whether the connection has the permission for the group now."""
+        if permission is _SEND:
+            rules, scope = self._send, self._charter.send
+        else:
+            rules, scope = self._join, self._charter.join
+        if rules and (ruled := rules.get(group)) is not None:
+            return ruled
+        if scope.everything or group in scope.names:
+            return True
+        for pattern in scope.patterns:  # noqa: SIM110 (any() costs 1 us more)
+            if pattern.matches(group):
+                return True
+        return False
+
+    def allows_role(self, name: str) -> bool:
+        """Tell whether a role without a group, such as `GET_GROUP_STATE`, is there."""
+        return name in self._charter.roles
+
+    def grant(self, permission: Permission, group: str) -> bool:
+        """Permit literally this group; False when the table is full."""
+        return self._rule(permission, group, True)
+
+    def revoke(self, permission: Permission, group: str) -> bool:
+        """Forbid literally this group, whatever roles say; False when full."""
+        return self._rule(permission, group, False)
+
+    def _rule(self, permission: Permission, group: str, allowed: bool) -> bool:
+        rules = self._send if permission is _SEND else self._join
+        if len(rules) >= RULE_LIMIT and group not in rules:
+            return False
+        if rules is not _NO_RULES:
+            rules[group] = allowed
+        elif permission is _SEND:
+            self._send = {group: allowed}
+        else:
+            self._join = {group: allowed}
+        return True
+
+
+@lru_cache(maxsize=1024)
+def _charter(roles: tuple[str, ...]) -> _Charter:
+    return _Charter(
+        roles,
+        send=_scope(roles, "webpubsub.sendToGroup"),
+        join=_scope(roles, "webpubsub.joinLeaveGroup"),
+    )
+
+
+def _scope(roles: tuple[str, ...], role: str) -> _Scope:
+    names = _tails(roles, f"{role}.")
+    patterns = map(_pattern_or_none, _tails(roles, f"{role}s."))
+    return _Scope(
+        everything=role in roles,
+        names=frozenset(filter(is_group_name, names)),
+        patterns=tuple(pattern for pattern in patterns if pattern is not None),
+    )
+
+
+def _tails(roles: tuple[str, ...], prefix: str) -> list[str]:
+    return [role.removeprefix(prefix) for role in roles if role.startswith(prefix)]
+
+
+def _pattern_or_none(text: str) -> Pattern | None:
+    try:
+        return role_pattern(text)
+    except PatternError:
+        return None

@@ -1,0 +1,169 @@
+"""Tells which events a handler takes, and which outcomes answer which event.
+
+Knows the rules of the service's event handler reference (settings, answers, connection
+state); knows nothing of actors, of time, or of how a handler is reached.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Final, TypeAlias, assert_never
+
+import msgspec
+
+from hubbub.actors.messages import events
+from hubbub.actors.messages.payload import Payload
+from hubbub.actors.policy.names import is_group_name, metadata_fault
+from hubbub.actors.policy.patterns import EventPattern, compile_pattern
+
+STATE_LIMIT: Final = 8192
+"""Longest connection state; Node refuses 16 KiB of headers (connection state)."""
+
+_EVERY_GROUP: Final = "*"
+_REFUSALS: Final = range(400, 600)
+
+_event_pattern = lru_cache(EventPattern)
+
+Matcher: TypeAlias = Callable[[str], bool]
+
+
+@lru_cache
+def _group_matcher(text: str) -> Matcher:
+    if text == _EVERY_GROUP:
+        return lambda _: True
+    return compile_pattern(text).matches
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """What one handler wants to hear of; equal texts are equal routes.
+
+    Raises:
+        PatternError: A pattern cannot be read.
+    """
+
+    user_events: str | None = None
+    """A ``userEventPattern``; None takes no user event."""
+    system_events: frozenset[str] = frozenset()
+    """Any of ``connect``, ``connected``, ``disconnected``."""
+    presence_events: frozenset[str] = frozenset()
+    """Any of ``joined``, ``left``."""
+    presence_groups: tuple[str, ...] = ()
+    """Patterns of the groups whose presence is told; none means all."""
+
+    def __post_init__(self) -> None:
+        if self.user_events is not None:
+            _event_pattern(self.user_events)
+        for text in self.presence_groups:
+            _group_matcher(text)
+
+    def matches(self, event: events.Event) -> bool:
+        """Tell whether this handler takes the event."""
+        match event:
+            case events.UserEvent(event=name):
+                pattern = self.user_events
+                return pattern is not None and _event_pattern(pattern).matches(name)
+            case events.Joined(group=group) | events.Left(group=group):
+                return self.wants_presence(event_name(event), group)
+            case events.Connect() | events.Connected() | events.Disconnected():
+                return event_name(event) in self.system_events
+            case _:
+                assert_never(event)
+
+    def wants_presence(self, name: str, group: str) -> bool:
+        """Tell whether this handler hears of ``joined`` or ``left`` for a group."""
+        if name not in self.presence_events:
+            return False
+        patterns = self.presence_groups
+        return not patterns or any(_group_matcher(text)(group) for text in patterns)
+
+
+def event_name(event: events.Event) -> str:
+    """Give the name of an event without prefix, as in ``ce-eventName``."""
+    match event:
+        case events.UserEvent(event=name):
+            return name
+        case events.Connect():
+            return "connect"
+        case events.Connected():
+            return "connected"
+        case events.Disconnected():
+            return "disconnected"
+        case events.Joined():
+            return "joined"
+        case events.Left():
+            return "left"
+        case _:
+            assert_never(event)
+
+
+def place_of(connection_id: str, places: int) -> int:
+    """Choose the instance a connection stays with, the same in every process."""
+    return zlib.crc32(connection_id.encode()) % places
+
+
+def is_state(text: str) -> bool:
+    """Tell whether this can be a connection state: short, printable ASCII."""
+    return len(text) <= STATE_LIMIT and text.isascii() and text.isprintable()
+
+
+def failure(event: events.Event, reason: str) -> events.Outcome | None:
+    """Give the outcome of an event that went wrong; a notice has none.
+
+    The reason reaches the client: it must not tell what only operators may know.
+    """
+    match event:
+        case events.Connect():
+            return events.Reject(500, reason)
+        case events.UserEvent():
+            return events.Fail(reason)
+        case _:
+            return None
+
+
+def fault(event: events.Event, outcome: object) -> str | None:
+    """Return why this outcome does not answer this event; None if it does.
+
+    Handlers are written by others: neither kinds nor types can be taken for granted.
+    """
+    match event, outcome:
+        case events.Connect(), events.Accept():
+            return _accept_fault(outcome)
+        case events.Connect(), events.Reject(status=status):
+            return None if status in _REFUSALS else f"{status!r} refuses nothing"
+        case events.UserEvent(), events.Respond():
+            return _respond_fault(outcome)
+        case events.UserEvent(), events.Fail():
+            return None
+        case ((events.Connect() | events.UserEvent()), _):
+            return f"{type(outcome).__name__} does not answer it"
+        case _:
+            return None
+
+
+def _accept_fault(accept: events.Accept) -> str | None:
+    try:
+        msgspec.convert(msgspec.structs.asdict(accept), events.Accept)
+    except msgspec.ValidationError as error:
+        return str(error)
+    if not all(map(is_group_name, accept.groups or ())):
+        return "it names an invalid group"
+    return _state_fault(accept.state)
+
+
+def _respond_fault(respond: events.Respond) -> str | None:
+    if not isinstance(respond.payload, Payload | None):
+        kind = type(respond.payload).__name__
+        return f"a payload is Text, Json, Binary or Protobuf, not {kind}"
+    if respond.metadata:
+        fault = metadata_fault(respond.metadata.items())
+        if fault is not None:
+            return fault
+    return _state_fault(respond.state)
+
+
+def _state_fault(state: object) -> str | None:
+    if state is None or (isinstance(state, str) and is_state(state)):
+        return None
+    return f"a state is printable ASCII of at most {STATE_LIMIT} characters"

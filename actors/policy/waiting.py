@@ -1,0 +1,68 @@
+"""What waits behind an event: one event at a time, a bounded stash of requests."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from hubbub.actors.messages.requests import Request
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """The event whose answer a connection waits for.
+
+    ``fatal`` tells that its failure ends the connection.
+    """
+
+    event_id: int
+    ack_id: int | None = None
+    fatal: bool = False
+
+
+class Waiting:
+    """The event under way, and the requests behind it in order.
+
+    Args:
+        limit: Requests in the stash at which reading should pause. A little more may
+            come: what was read before the pause took effect.
+    """
+
+    __slots__ = ("_limit", "_stash", "pending")
+
+    def __init__(self, limit: int) -> None:
+        self.pending: Pending | None = None
+        self._limit = limit
+        self._stash: deque[Request] | None = None
+
+    @property
+    def stashed(self) -> bool:
+        """Whether requests wait."""
+        return bool(self._stash)
+
+    def answered(self, event_id: int) -> Pending | None:
+        """End the wait; None when this is not the event that is waited for."""
+        pending = self.pending
+        if pending is None or pending.event_id != event_id:
+            return None
+        self.pending = None
+        return pending
+
+    def stash(self, request: Request) -> bool:
+        """Put a request behind the others.
+
+        Returns:
+            Whether the stash has just become full: time to stop reading.
+        """
+        if self._stash is None:
+            self._stash = deque()
+        self._stash.append(request)
+        return len(self._stash) == self._limit
+
+    def next(self) -> Request | None:
+        """Take the oldest request, unless an event is waited for."""
+        if self.pending is not None or not self._stash:
+            return None
+        return self._stash.popleft()

@@ -1,0 +1,63 @@
+"""Simple clients: bare payloads, both ways."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub.actors.messages import payload as payloads
+from hubbub.actors.messages import pushes, requests
+from hubbub.transport.subprotocols import simple
+from hubbub.transport.wire.frames import BINARY, TEXT, Said
+
+PAYLOADS: list[tuple[payloads.Payload, Said]] = [
+    (payloads.Text("hällo"), Said(TEXT, "hällo".encode())),
+    (payloads.Text(""), Said(TEXT, b"")),
+    (payloads.Json(b'"quoted"'), Said(TEXT, b'"quoted"')),
+    (payloads.Json(b'{ "b":1.0,\n"b":2}'), Said(TEXT, b'{ "b":1.0,\n"b":2}')),
+    (payloads.Json(b"null"), Said(TEXT, b"null")),
+    (payloads.Binary(b"\0\xff"), Said(BINARY, b"\0\xff")),
+    (payloads.Binary(b""), Said(BINARY, b"")),
+    (payloads.Protobuf(b"\x0a\x01x"), Said(BINARY, b"\x0a\x01x")),
+]
+
+
+@pytest.mark.parametrize(("payload", "said"), PAYLOADS)
+def test_a_message_arrives_as_its_bare_payload(
+    payload: payloads.Payload, said: Said
+) -> None:
+    composer = simple.Simple()
+    assert composer.compose(pushes.ServerMessage(payload)) == said
+    assert composer.compose(pushes.ServerMessage(payload, {"k": "v"})) == said
+    assert composer.compose(pushes.GroupMessage("g", "u", payload)) == said
+
+
+@pytest.mark.parametrize(
+    "push",
+    [
+        pushes.Connected("c", "u"),
+        pushes.Disconnected("bye"),
+        pushes.Ack(1),
+        pushes.Pong(),
+    ],
+)
+def test_no_envelope_ever_reaches_a_simple_client(push: pushes.Push) -> None:
+    assert simple.Simple().compose(push) is None
+
+
+def test_a_frame_is_an_event_with_the_exact_payload() -> None:
+    assert simple.send_event("hällo".encode(), True) == requests.SendFrame(
+        payloads.Text("hällo")
+    )
+    assert simple.send_event(b"", True) == requests.SendFrame(payloads.Text(""))
+    assert simple.send_event(b"\0\xff", False) == requests.SendFrame(
+        payloads.Binary(b"\0\xff")
+    )
+
+
+@pytest.mark.parametrize("no_echo", [True, False])
+def test_in_the_group_mode_a_frame_is_a_publication(no_echo: bool) -> None:
+    read = simple.send_to_group("g", no_echo)
+    assert read(b"hi", True) == requests.PublishFrame("g", payloads.Text("hi"), no_echo)
+    assert read(b"\xff", False) == requests.PublishFrame(
+        "g", payloads.Binary(b"\xff"), no_echo
+    )

@@ -1,0 +1,212 @@
+"""The handshake of one WebSocket: from the upgrade request to an open session.
+
+Admission and negotiation are asked, the gateway decides; this turns their verdicts
+into HTTP answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from websockets.datastructures import Headers
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.http11 import Request as HttpRequest
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+
+from hubbub.actors.messages import internal, requests
+from hubbub.actors.messages.events import Reject
+from hubbub.transport import admission
+from hubbub.transport.session import Session
+from hubbub.transport.subprotocols import Agreed, negotiate
+
+if TYPE_CHECKING:
+    from websockets.http11 import Response
+
+    from hubbub.actors.messages.requests import Request
+    from hubbub.actors.runtime.address import Ref
+    from hubbub.actors.runtime.ports import Socket
+    from hubbub.transport.session import Front
+
+logger = logging.getLogger(__name__)
+_quiet = logging.getLogger("hubbub.websockets")
+_quiet.setLevel(logging.WARNING)  # our own records name the connection
+
+_UPGRADED = HTTPStatus.SWITCHING_PROTOCOLS
+_RETRY_AFTER = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
+
+# Without context takeover a compressed frame can be shared by all recipients, and an
+# idle connection keeps no window in memory (RFC 7692 7.1.1).
+_DEFLATE = ServerPerMessageDeflateFactory(
+    server_no_context_takeover=True,
+    client_no_context_takeover=True,
+    server_max_window_bits=12,
+    client_max_window_bits=12,
+)
+
+
+class Door(asyncio.Protocol):
+    """Someone at the door; reading is paused until they are let in."""
+
+    def __init__(self, front: Front, transport: asyncio.Transport) -> None:
+        self._front = front
+        self._transport = transport
+        extensions = [_DEFLATE] if front.live.settings.compression else None
+        self._handshake = ServerProtocol(extensions=extensions, logger=_quiet)
+        self._response: Response | None = None
+        self._admission: admission.Admission | None = None
+        self._connection: Ref[Request] | None = None
+        self._early = b""
+        self._gone = False
+        peer = transport.get_extra_info("peername")
+        self._label = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "local"
+
+    def open(self, handshake: admission.Handshake, early: bytes) -> None:
+        """Check an upgrade request and let the gateway decide.
+
+        Args:
+            handshake: The request.
+            early: Bytes that came behind the request in the same packet.
+        """
+        self._transport.pause_reading()
+        self._early = early
+        headers = Headers()
+        for name, value in handshake.headers:
+            headers[name] = value
+        response = self._handshake.accept(HttpRequest(handshake.target, headers))
+        if response.status_code != _UPGRADED:
+            self.reject(400, "This is not a valid WebSocket handshake.")
+            return
+        self._response = response
+        front = self._front
+        settings = front.live.settings
+        if front.stats.open >= settings.limits.connections:
+            self.reject(429, "The gateway has no room for another connection.")
+            return
+        match admission.admit(handshake, settings, front.clock()):
+            case Reject(status=status, reason=reason):
+                self.reject(status, reason)
+            case admission.LostSession():
+                self._lose(handshake)
+            case admission.Admission() as admitted:
+                self._admission = admitted
+                front.gateway.post(
+                    internal.Admit(admitted.hub, admitted.applicant, self)
+                )
+
+    def attach(self, connection: Ref[Request], label: str) -> None:
+        """Learn where requests will go."""
+        self._connection = connection
+        self._label = f"{label} from {self._label}"
+        if self._gone:
+            connection.post(_LEFT)
+
+    def accept(self, subprotocol: str | None) -> Socket | Reject:
+        """Finish the handshake with the negotiated subprotocol."""
+        admitted = self._admission
+        if self._gone or admitted is None:
+            return Reject(500, "The client left during the handshake.")
+        agreed = negotiate(
+            admitted.applicant.subprotocols, subprotocol, admitted.simple_decode
+        )
+        if isinstance(agreed, Reject):
+            return agreed
+        interval = admitted.settings.keep_alive
+        if interval is None:
+            interval = self._front.live.settings.keep_alive
+        session = self._let_in(agreed)
+        session.begin(interval, self._early)
+        return session
+
+    def reject(self, status: int, reason: str) -> None:
+        """Refuse the handshake."""
+        if self._gone:
+            return
+        self._gone = True
+        self._front.stats.refused[status] += 1
+        logger.info("refused %s: %d %s", self._label, status, reason)
+        body = f"{reason}\n".encode()
+        self._transport.write(_head(status, len(body)) + body)
+        self._transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Hear that the client did not wait (asyncio's protocol)."""
+        del exc
+        if not self._gone and self._connection is not None:
+            self._connection.post(_LEFT)
+        self._gone = True
+
+    def _let_in(self, agreed: Agreed) -> Session:
+        """Answer 101 and hand the transport to a session."""
+        response = self._response
+        if response is None:
+            raise AssertionError("let in before the handshake was checked")
+        if agreed.name is not None:
+            response.headers["Sec-WebSocket-Protocol"] = agreed.name
+        self._transport.write(response.serialize())
+        # A fresh one: the first still waits to parse the request that we had parsed.
+        protocol = ServerProtocol(
+            state=OPEN,
+            max_size=self._front.live.settings.limits.message_size,
+            logger=_quiet,
+        )
+        protocol.extensions = self._handshake.extensions
+        session = Session(
+            self._front,
+            self._transport,
+            protocol,
+            agreed,
+            self._connection,
+            self._label,
+        )
+        self._transport.set_protocol(session)
+        self._gone = True  # nobody stands here any more
+        return session
+
+    def _lose(self, handshake: admission.Handshake) -> None:
+        """Tell a client that there is no session to recover: 101, then 1008.
+
+        An HTTP error would mean "try again" to every official client (client
+        protocols, recovery answer).
+        """
+        offered = [
+            name.strip()
+            for value in handshake.values("sec-websocket-protocol")
+            for name in value.split(",")
+        ]
+        agreed = negotiate((), None, _nothing)
+        if isinstance(agreed, Reject):
+            raise AssertionError("nothing offered is always agreed")
+        session = self._let_in(agreed._replace(name=offered[0] if offered else None))
+        session.begin(self._front.live.settings.keep_alive, b"")
+        session.close(1008, "The connection could not be recovered.")
+
+
+_LEFT = requests.SocketClosed(1006, "the client left during the handshake")
+
+
+def _nothing(data: bytes, text: bool) -> Request:
+    """Read the frames of a client that is being sent away."""
+    del data, text
+    return requests.Ping()
+
+
+def _head(status: int, length: int) -> bytes:
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "Refused"
+    lines = [
+        f"HTTP/1.1 {status} {phrase}",
+        "Content-Type: text/plain; charset=utf-8",
+        f"Content-Length: {length}",
+        "Connection: close",
+    ]
+    if status == HTTPStatus.UNAUTHORIZED:
+        lines.append("WWW-Authenticate: Bearer")
+    if status in _RETRY_AFTER:
+        lines.append("Retry-After: 1")
+    return "\r\n".join([*lines, "", ""]).encode()
