@@ -357,8 +357,9 @@ class Connection(LoopActor):
     ) -> None:
         """Close the socket of a session whose bookkeeping broke."""
         del exception_type, exception_value, traceback
-        self._hub.post(internal.Gone(self._client.connection_id))
         self._hang_up(1011, "the gateway failed")
+        if not self._ended:
+            self._leave("the gateway failed")
 
     def _hang_up(self, code: int, reason: str) -> None:
         if self._admit is not None:

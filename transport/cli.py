@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from hubbub.transport.cli_check import summarize
+from hubbub.transport.cli_check import load_and_try, summarize
 from hubbub.transport.cli_clients import listen, publish
 from hubbub.transport.cli_connect import connect
 from hubbub.transport.cli_options import (
@@ -24,7 +24,7 @@ from hubbub.transport.cli_options import (
 )
 from hubbub.transport.cli_output import errors_for_people, hint, out, result
 from hubbub.transport.cli_serve import serve
-from hubbub.transport.configuration import CONFIG_FILE, Flags, load
+from hubbub.transport.configuration import CONFIG_FILE, Flags
 from hubbub.transport.wire.audience import client_url
 
 app = typer.Typer(
@@ -49,8 +49,9 @@ def check(
 ) -> None:
     """Read settings as serve would, here and now, and show what they add up to."""
     with errors_for_people():
-        settings = load(Flags(config=file))
-    for table in summarize(settings, file):
+        settings = load_and_try(Flags(config=file))
+    result(f"{file} is fine")
+    for table in summarize(settings):
         out.print(table)
 
 

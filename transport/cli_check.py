@@ -1,13 +1,22 @@
-"""What ``hubbub check`` shows: settings as tables, without secrets."""
+"""Settings tried out before they are used, and shown as tables without secrets."""
 
 from __future__ import annotations
 
+import ssl
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from hubbub.transport.configuration import uses_development_key
-from hubbub.transport.settings import Limits, Settings
+from hubbub.transport.configuration import (
+    ConfigurationError,
+    Flags,
+    load,
+    uses_development_key,
+)
+from hubbub.transport.handlers import handler_specs
+from hubbub.transport.settings import Limits, Live, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,9 +26,50 @@ if TYPE_CHECKING:
 _APART = frozenset({"keys", "limits", "default", "hubs"})
 
 
-def summarize(settings: Settings, name: str) -> Iterator[Table]:
+def load_and_try(flags: Flags) -> Settings:
+    """Build the settings, and try what they refer to: classes and certificates.
+
+    Raises:
+        ConfigurationError: They cannot be used; the text says why.
+    """
+    settings = load(flags)
+    hubs = {"*": settings.default, **settings.hubs}
+    if any(handler.handler for hub in hubs.values() for handler in hub.handlers):
+        _import_from_here()
+    for name, hub in hubs.items():
+        try:
+            handler_specs(name, hub, Live(settings))
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from error
+    if settings.tls_cert is not None:
+        _try_certificate(settings.tls_cert, settings.tls_key)
+    return settings
+
+
+def _import_from_here() -> None:
+    """Let handler classes be modules of the working directory, as Python itself does.
+
+    A console script has its own folder in that place.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+
+
+def _try_certificate(cert: str, key: str | None) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(cert, key, password=lambda: "")
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigurationError(
+            f"tls_cert {cert} and tls_key {key}: expected a PEM certificate chain and "
+            f"its private key, without a passphrase ({error.strerror or error})"
+        ) from error
+
+
+def summarize(settings: Settings) -> Iterator[Table]:
     """Give the tables of a summary; what differs from the defaults is bold."""
-    top = _table(f"{name} is fine", "setting", "value")
+    top = _table("setting", "value")
     for key in Settings.__struct_fields__:
         if key not in _APART:
             _row(top, key, getattr(settings, key), _DEFAULTS.get(key))
@@ -28,7 +78,7 @@ def summarize(settings: Settings, name: str) -> Iterator[Table]:
         value = getattr(settings.limits, key)
         _row(top, f"limits.{key}", value, getattr(Limits(), key))
     yield top
-    hubs = _table("hubs", "hub", "anonymous", "origins", "event handlers")
+    hubs = _table("hub", "anonymous", "origins", "event handlers")
     for hub, hub_settings in settings.hubs.items():
         _hub_row(hubs, hub, hub_settings)
     if settings.open_hubs:
@@ -45,8 +95,8 @@ _DEFAULTS = dict(
 )
 
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
+def _table(*columns: str) -> Table:
+    table = Table()
     for column in columns:
         table.add_column(column, overflow="fold")
     return table

@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from hubbub.actors.policy.names import is_group_name
-from hubbub.transport.config_values import MisfitError, hub_name
+from hubbub.transport.config_values import MisfitError, access_key, hub_name
 from hubbub.transport.configuration import DEVELOPMENT_KEY
 from hubbub.transport.wire.audience import client_audience_url, client_url
 from hubbub.transport.wire.connection_string import (
@@ -51,14 +51,20 @@ def gateway_at(connection_string: str, hub: str) -> ConnectionString:
     """Read the connection string, and check the hub's name beside it.
 
     Raises:
-        BadParameter: There can be no such hub.
+        BadParameter: There can be no such hub or key.
         ConnectionStringError: It is not one.
     """
     try:
         hub_name(hub)
     except MisfitError as error:
         raise typer.BadParameter(str(error), param_hint="--hub") from error
-    return parse_connection_string(connection_string)
+    gateway = parse_connection_string(connection_string)
+    try:
+        access_key(gateway.access_key)
+    except MisfitError as error:
+        said = f"its AccessKey: {error}"
+        raise typer.BadParameter(said, param_hint="--connection-string") from error
+    return gateway
 
 
 def check_group(name: str) -> None:

@@ -16,6 +16,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from hubbub.transport import logs
+from hubbub.transport.cli_check import load_and_try
 from hubbub.transport.cli_options import (
     DEFAULT_HUB,
     DEVELOPMENT_STRING,
@@ -26,7 +27,6 @@ from hubbub.transport.cli_output import err, errors_for_people, result, say
 from hubbub.transport.configuration import (
     Flags,
     config_path,
-    load,
     uses_development_key,
 )
 from hubbub.transport.settings import Settings
@@ -211,14 +211,14 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag, as typer wants
 
 def _run(flags: Flags, *, show_key: bool) -> int:
     with errors_for_people():
-        settings = load(flags)
+        settings = load_and_try(flags)
         logs.set_up(settings.log_format, settings.log_level)
         from hubbub.transport.serve import run  # noqa: PLC0415 - slow; others need it not
 
         path = config_path(flags, os.environ)
         return run(
             settings,
-            reload=partial(load, flags),
+            reload=partial(load_and_try, flags),
             announce=partial(_announce, settings, path, show_key),
         )
 
@@ -242,7 +242,7 @@ def _facts(
     gateway = ConnectionString(endpoint, settings.keys.primary)
     shown = show_key or uses_development_key(settings)
     hub = DEFAULT_HUB if settings.open_hubs else next(iter(settings.hubs))
-    facts = [("settings", str(path or "defaults"))]
+    facts = [("settings", str(path or "no file"))]
     if shown:
         text = format_connection_string(endpoint, gateway.access_key)
         address = address_for(gateway, hub, "me", JOIN_AND_SEND)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from hubbub.transport.config_file import ConfigurationError
-from hubbub.transport.config_tables import GATEWAY, nearest
+from hubbub.transport.config_tables import GATEWAY
 from hubbub.transport.config_values import MisfitError, boolean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
+_PREFIX = "HUBBUB_"
 _WORDS = {"true": True, "yes": True, "on": True, "1": True}
 _WORDS |= {"false": False, "no": False, "off": False, "0": False}
 
@@ -81,14 +83,24 @@ def our_variables(environ: Mapping[str, str]) -> dict[str, str]:
     known = (*ENVIRONMENT, *OTHER_VARIABLES)
     ours = {}
     for name, value in environ.items():
-        if not name.startswith("HUBBUB_") or _KUBERNETES.fullmatch(name):
+        if not name.startswith(_PREFIX) or _KUBERNETES.fullmatch(name):
             continue
         if name not in known:
-            hint = nearest(name, known) or f"; known are {', '.join(known)}"
-            raise ConfigurationError(f"{name}: unknown environment variable{hint}")
+            raise ConfigurationError(
+                f"{name}: unknown environment variable{_meant(name, known)}"
+            )
         if value and not (name == "HUBBUB_PORT" and _KUBERNETES_PORT.match(value)):
             ours[name] = value
     return ours
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """Suggest a variable; what all have in common does not count."""
+    keys = {word.removeprefix(_PREFIX).lower(): word for word in known}
+    near = get_close_matches(name.removeprefix(_PREFIX).lower(), keys, n=1)
+    if near:
+        return f"; did you mean {keys[near[0]]}?"
+    return f"; known are {', '.join(keys.values())}"
 
 
 def from_environment(variables: Mapping[str, str]) -> dict[str, Any]:

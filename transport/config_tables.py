@@ -104,8 +104,6 @@ class FileSettings(msgspec.Struct, frozen=True):
 def nearest(word: str, known: Collection[str]) -> str:
     """Suggest the known word that resembles a mistyped one, for the end of a text."""
     near = get_close_matches(word.lower().replace("-", "_"), known, n=1)
-    if not near:
-        near = get_close_matches(word.upper().replace("-", "_"), known, n=1)
     return f"; did you mean {near[0]}?" if near else ""
 
 

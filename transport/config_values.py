@@ -20,7 +20,8 @@ Reader: TypeAlias = Callable[[object], Any]
 
 SHORTEST_KEY = 32
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_HANDLER_CLASS = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+_DOTTED = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+_HANDLER_CLASS = re.compile(f"{_DOTTED}:{_DOTTED}")
 _PLACEHOLDER = re.compile(r"\{(hub|event)\}", re.IGNORECASE)
 _LONGEST_SHOWN = 60
 

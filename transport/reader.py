@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 from websockets.frames import Opcode
 
 try:
@@ -33,17 +34,13 @@ class Message(NamedTuple):
     text: bool
 
 
-class Control:
+class Control(msgspec.Struct, frozen=True):
     """A pong, or the end: what the library made of a control or a broken frame.
 
-    Args:
-        opcode: The control frame's; None when the library failed the connection.
+    ``opcode`` is the control frame's; None when the library failed the connection.
     """
 
-    __slots__ = ("opcode",)
-
-    def __init__(self, opcode: Opcode | None) -> None:
-        self.opcode = opcode
+    opcode: Opcode | None
 
 
 class Reader:

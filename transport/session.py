@@ -17,7 +17,7 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
 from websockets.protocol import OPEN
 
-from hubbub.actors.messages import internal, requests
+from hubbub.actors.messages import commands, internal, requests
 from hubbub.actors.runtime.address import Ref
 from hubbub.actors.runtime.dispatcher import Dispatcher
 from hubbub.transport.keepalive import Keepalive
@@ -54,7 +54,7 @@ _MOST_REASON = 123
 class Front(msgspec.Struct, frozen=True):
     """What the sessions of a gateway share."""
 
-    gateway: Ref[internal.Admit]
+    gateway: Ref[internal.Admit | commands.ForHub]
     dispatcher: Dispatcher
     live: Live
     stats: Stats

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Collection
 from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
 from hubbub.actors.messages.payload import Metadata, Payload
-from hubbub.actors.policy.permissions import Permission
 from hubbub.actors.runtime.address import Ref
 
 
@@ -135,6 +135,13 @@ class Close(msgspec.Struct, frozen=True):
     exclude: tuple[str, ...] = ()
     reason: str | None = None
     receipt: Receipt | None = None
+
+
+class Permission(enum.StrEnum):
+    """What a connection may do to a group; the values are those of the REST API."""
+
+    SEND_TO_GROUP = "sendToGroup"
+    JOIN_LEAVE_GROUP = "joinLeaveGroup"
 
 
 class Grant(msgspec.Struct, frozen=True):

@@ -7,11 +7,12 @@ order in which operands are evaluated does not show, and chains may stop early.
 """
 
 import operator
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import msgspec
 
+from hubbub.actors.messages.commands import Subject
 from hubbub.actors.policy.filter_functions import FUNCTIONS, Function, Kind
 from hubbub.actors.policy.filter_tree import (
     Among,
@@ -28,26 +29,7 @@ from hubbub.actors.policy.filter_tree import (
     unsupported,
 )
 
-
-class Subject(Protocol):
-    """The connection a filter looks at."""
-
-    @property
-    def connection_id(self) -> str:
-        """Its id."""
-
-    @property
-    def user_id(self) -> str | None:
-        """Its user; None when anonymous."""
-
-    @property
-    def groups(self) -> Collection[str]:
-        """The groups it is in."""
-
-    @property
-    def protocol(self) -> str | None:
-        """Its subprotocol; None for a simple client."""
-
+__all__ = ["Subject", "predicate"]
 
 _Evaluate = Callable[[Subject], Any]
 

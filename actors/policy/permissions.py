@@ -5,28 +5,30 @@ precedence of its REST reference (permissions): a literal revoke beats everythin
 then a literal grant, then the roles. Membership is not its business.
 """
 
-import enum
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
 import msgspec
 
+from hubbub.actors.messages.commands import Permission
 from hubbub.actors.policy.names import is_group_name
 from hubbub.actors.policy.patterns import Pattern, PatternError, role_pattern
+
+__all__ = [
+    "GET_GROUP_STATE",
+    "RULE_LIMIT",
+    "SEND_TO_ALL",
+    "SET_GROUP_STATE",
+    "Permission",
+    "Permissions",
+]
 
 RULE_LIMIT: Final = 1000
 
 GET_GROUP_STATE: Final = "webpubsub.getGroupState"
 SET_GROUP_STATE: Final = "webpubsub.setGroupState"
 SEND_TO_ALL: Final = "webpubsub.sendToAll"
-
-
-class Permission(enum.StrEnum):
-    """What a connection may do to a group; the values are those of the REST API."""
-
-    SEND_TO_GROUP = "sendToGroup"
-    JOIN_LEAVE_GROUP = "joinLeaveGroup"
 
 
 class _Scope(msgspec.Struct, frozen=True):

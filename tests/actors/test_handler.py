@@ -70,7 +70,7 @@ async def test_an_exception_is_logged_with_handler_event_and_connection(
 ) -> None:
     class Clumsy(base):  # type: ignore[misc] # either base
         def on_event(self, event: events.UserEvent) -> None:
-            raise RuntimeError("no luck")
+            raise RuntimeError(f"no luck with number {event.event_id}")
 
     async with stage(spec_of(Clumsy)) as scene:
         outcome = await scene.ask(said("order", Text("s3cret")))
@@ -162,7 +162,7 @@ async def test_the_hub_is_there_in_the_constructor_and_takes_commands() -> None:
 async def test_a_question_to_the_hub_is_answered(base: Any) -> None:
     class Asker(base):  # type: ignore[misc] # either base
         def on_event(self, event: events.UserEvent) -> Any:
-            question = self.hub.exists(ToUser("ann"))
+            question = self.hub.exists(ToUser(event.event))
             if base is EventHandler:
                 return Respond(Text(str(question.get(timeout=10))))
             return self._wait(question)
@@ -171,7 +171,7 @@ async def test_a_question_to_the_hub_is_answered(base: Any) -> None:
             return Respond(Text(str(await question)))
 
     async with stage(spec_of(Asker)) as scene:
-        scene.tell(said())
+        scene.tell(said("ann"))
         (await scene.hub.next()).answer.post(True)
         assert (await scene.answers.next()).outcome == Respond(Text("True"))
 
@@ -240,10 +240,11 @@ def test_the_answers_of_the_facade_come_from_the_hub() -> None:
     probe = Probe()
     hub = HubFacade("chat", probe)
     verdict = commands.Verdict(found=True, done=True)
-    for ask, kind in ((hub.grant, commands.Grant), (hub.revoke, commands.Revoke)):
-        reply = ask("c0nn1", Permission.SEND_TO_GROUP, "lobby")
-        probe.expect(kind).answer.post(verdict)
-        assert reply.get() == verdict
+    granted = hub.grant("c0nn1", Permission.SEND_TO_GROUP, "lobby")
+    probe.expect(commands.Grant).answer.post(verdict)
+    revoked = hub.revoke("c0nn1", Permission.SEND_TO_GROUP, "lobby")
+    probe.expect(commands.Revoke).answer.post(verdict)
+    assert (granted.get(), revoked.get()) == (verdict, verdict)
 
 
 def test_a_filter_may_be_written_as_text() -> None:

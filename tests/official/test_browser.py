@@ -20,7 +20,7 @@ PNG = b"\x89PNG"
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[GatewayProcess]:
-    with GatewayProcess(environment={"HUBBUB_DEMO": "true"}) as process:
+    with GatewayProcess("--demo") as process:
         yield process
 
 

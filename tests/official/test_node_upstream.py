@@ -22,6 +22,7 @@ from support.official import NODE, SECONDS, Bystander
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from types import TracebackType
 
 pytestmark = pytest.mark.node
@@ -78,6 +79,15 @@ class Upstream:
             )
 
         return await asyncio.to_thread(self._await, wanted)
+
+    def count(self, user: str, name: str) -> int:
+        """Count the events of a user, retries included."""
+        with self._change:
+            contexts = [seen.get("context", {}) for seen in self._seen]
+        return sum(
+            context.get("userId") == user and context["eventName"] == name
+            for context in contexts
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -256,18 +266,28 @@ async def test_a_failed_event_fails_its_ack_and_shows_nothing_of_the_upstream(
         assert (await client.request(type="event", event="quiet", data=1))["success"]
 
 
-async def test_a_handler_that_throws_fails_the_event_after_its_retries(
-    served: GatewayProcess, user: str
+async def test_a_handler_that_throws_is_asked_again_and_then_fails_the_event(
+    upstream: Upstream, user: str, tmp_path: Path
 ) -> None:
-    async with Bystander(url(served, **{"as": user})) as client:
-        await client.socket.send(
-            json.dumps({"type": "event", "event": "throw", "data": 1, "ackId": 1})
-        )
-        async with asyncio.timeout(30):
-            ack = json.loads(await client.socket.recv())
-        assert ack["success"] is False
-        assert ack["error"]["name"] == "InternalServerError"
-        assert (await client.request(type="event", event="quiet", data=1))["success"]
+    settings = tmp_path / "hubbub.toml"
+    settings.write_text(
+        f"""
+        [[hubs.{HUB}.handlers]]
+        url = "{upstream.url}"
+        user_events = "*"
+        system_events = ["connect"]
+        retries = 1
+        """
+    )
+    with GatewayProcess("--config", str(settings)) as served:
+        async with Bystander(url(served, **{"as": user})) as client:
+            ack = await client.request(type="event", event="throw", data=1)
+            assert ack["success"] is False
+            assert ack["error"]["name"] == "InternalServerError"
+            ack = await client.request(type="event", event="quiet", data=1)
+            assert ack["success"]
+    await upstream.event("event", user, "quiet")
+    assert upstream.count(user, "throw") == 2
 
 
 async def test_simple_clients_converse_in_bare_frames(

@@ -21,6 +21,7 @@ from hubbub.transport.wire.cloudevents import UrlTemplate
 from hubbub.transport.wire.tokens import Keyring
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from hubbub.actors.messages.payload import Payload
@@ -168,6 +169,7 @@ class Received:
         self.raw = [(k.decode(), v) for k, v in request.raw_headers]
         self.headers = request.headers
         self.body = body
+        self.peer = request.transport and request.transport.get_extra_info("peername")
 
     def spelled(self, name: str) -> str:
         """Give the one value of a header that is spelled exactly so."""
@@ -216,14 +218,16 @@ class Application:
 
 
 @asynccontextmanager
-async def application() -> AsyncIterator[Application]:
+async def application(
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[Application]:
     app = Application()
     runner = web.ServerRunner(web.Server(app.serve), shutdown_timeout=0)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     host, port = runner.addresses[0][:2]
-    app.url = f"http://{host}:{port}"
+    app.url = f"{'http' if tls is None else 'https'}://{host}:{port}"
     try:
         yield app
     finally:

@@ -59,9 +59,10 @@ class FakeGateway:
         self.posted: list[commands.ForHub] = []
         self.silent = False
         self.full = False
+        self.members = _GROUPS
 
     @property
-    def commands(self) -> list[commands.Command]:
+    def told(self) -> list[commands.Command]:
         return [message.command for message in self.posted]
 
     def post(self, message: commands.ForHub, /) -> None:
@@ -74,7 +75,7 @@ class FakeGateway:
             case commands.Exists(target=target, answer=answer):
                 answer.post(bool(_find(target)))
             case commands.Members(group=group, after=after, limit=limit, answer=answer):
-                found = [(c, _USERS[c]) for c in _GROUPS.get(group, ()) if c > after]
+                found = [(c, _USERS[c]) for c in self.members.get(group, ()) if c > after]
                 page = commands.MemberPage(tuple(found[:limit]), len(found) > limit)
                 answer.post(page)
             case commands.HasPermission(connection_id=who, group=group, answer=answer):

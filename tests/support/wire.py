@@ -5,9 +5,11 @@ Nothing here uses the code under test or the library it stands on.
 
 from __future__ import annotations
 
+import zlib
 from typing import NamedTuple
 
 CONT, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+RSV1 = 4
 MASK = b"\x3a\x5c\x91\xe7"
 NO_OP_MASK = b"\0\0\0\0"
 
@@ -62,6 +64,13 @@ class ServerFrame(NamedTuple):
     data: bytes
     fin: bool
     rsv: int
+
+    @property
+    def content(self) -> bytes:
+        """The payload, inflated if it was deflated."""
+        if self.rsv != RSV1:
+            return self.data
+        return zlib.decompressobj(-15).decompress(self.data + b"\0\0\xff\xff")
 
     @property
     def close(self) -> tuple[int, str]:

@@ -92,7 +92,7 @@ class JsonV1:
                 self._heads.clear()
             head = self._heads[key] = _head(key)
         data = _data(payload)
-        if data == b"null":
+        if data.strip() == b"null":
             return None
         if metadata:
             return Said(TEXT, b'%b%b,"metadata":%b}' % (head, data, _encode(metadata)))

@@ -71,7 +71,7 @@ class UrlTemplate(msgspec.Struct, frozen=True):
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("the URL must be absolute, http or https")
         if {"{", "}"} & set(_PARAMETER.sub("", self.text)) or "{" in parts.netloc:
-            raise ValueError("only {hub} and {event} are replaced, in path or query")
+            raise ValueError("the URL has braces other than {hub} and {event}")
         if not self.text.isascii() or any(map(str.isspace, self.text)):
             raise ValueError("the URL must be percent-encoded ASCII")
 

@@ -1,0 +1,359 @@
+"""CloudEvents as bytes, from the worked examples of the event handler reference."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubbub.actors import Accept, Binary, Json, Protobuf, Reject, Respond, Text, events
+from hubbub.transport.wire import cloudevents
+from hubbub.transport.wire.cloudevents import Answer, UrlTemplate
+from support.handlers import (
+    KEYS,
+    ORIGIN,
+    client,
+    connect,
+    connected,
+    disconnected,
+    said,
+)
+
+NOON = 1_795_536_000.0  # 2026-11-24T16:00:00Z
+SIGNATURE = (
+    "sha256=41bf72b7d6a79ba95d316042ab4e2a9c0220327b559f69696ff5f69f316be5e6,"
+    "sha256=1547e553dfd2f68b4558eb8281dadccfeca9a300a7a852baf534838978d19c33"
+)
+ALICE = client(user_id="alice", subprotocol="json.webpubsub.azure.v1", state="eyJ9")
+
+
+def request(event: events.Event) -> cloudevents.Request:
+    return cloudevents.request(
+        event,
+        "https://app.example/eventhandler",
+        origin=ORIGIN,
+        sign=cloudevents.signature(event.client.connection_id, KEYS.all()),
+        now=NOON,
+        guid="0e5a1f9c",
+    )
+
+
+def common(kind: str, number: int, name: str) -> set[tuple[str, str]]:
+    return {
+        ("WebHook-Request-Origin", "svc.example"),
+        ("ce-specversion", "1.0"),
+        ("ce-awpsversion", "1.0"),
+        ("ce-type", f"azure.webpubsub.{kind}.{name}"),
+        ("ce-source", "/hubs/chat/client/c0nn1"),
+        ("ce-id", str(number)),
+        ("ce-time", "2026-11-24T16:00:00Z"),
+        ("ce-signature", SIGNATURE),
+        ("ce-hub", "chat"),
+        ("ce-connectionId", "c0nn1"),
+        ("ce-eventName", name),
+        ("x-ms-client-request-id", "0e5a1f9c"),
+    }
+
+
+OF_ALICE = {
+    ("ce-userId", "alice"),
+    ("ce-subprotocol", "json.webpubsub.azure.v1"),
+    ("ce-connectionState", "eyJ9"),
+}
+JSON = ("Content-Type", "application/json; charset=utf-8")
+
+
+def headers(event: events.Event) -> set[tuple[str, str]]:
+    found = request(event).headers
+    assert len({name.lower() for name, _ in found}) == len(found)  # once each
+    return set(found)
+
+
+# Requests.
+
+
+def test_connect_is_spelled_as_the_reference_spells_it() -> None:
+    assert headers(connect()) == {JSON, *common("sys", 0, "connect")}
+
+
+def test_connect_tells_the_user_but_neither_state_nor_subprotocol() -> None:
+    told = headers(connect(who=ALICE)) - headers(connect())
+    assert told == {("ce-userId", "alice")}
+
+
+def test_notices_are_spelled_as_the_reference_spells_them() -> None:
+    for event, kind, name in (
+        (connected(1, ALICE), "sys", "connected"),
+        (disconnected(1, "bye", ALICE), "sys", "disconnected"),
+        (events.Joined(ALICE, 1, "room"), "gp", "joined"),
+        (events.Left(ALICE, 1, "room"), "gp", "left"),
+    ):
+        assert headers(event) == {JSON, *common(kind, 1, name), *OF_ALICE}
+
+
+def test_a_user_event_carries_its_metadata_in_headers() -> None:
+    event = said("say", who=ALICE, metadata={"trace": "t1", "Big": "B"})
+    assert headers(event) == {
+        ("Content-Type", "text/plain; charset=utf-8"),
+        *common("user", 2, "say"),
+        *OF_ALICE,
+        ("X-WebPubSub-Metadata-trace", "t1"),
+        ("X-WebPubSub-Metadata-big", "B"),
+    }
+
+
+def test_an_empty_state_is_sent_and_an_empty_user_is_not() -> None:
+    names = dict(headers(connected(1, client(user_id="", state=""))))
+    assert names["ce-connectionState"] == ""
+    assert "ce-userId" not in names
+
+
+@pytest.mark.parametrize(
+    ("payload", "content_type", "body"),
+    [
+        (Text("h\u00e9"), "text/plain; charset=utf-8", b"h\xc3\xa9"),
+        (Text(""), "text/plain; charset=utf-8", b""),
+        (Json(b'{"n": 1}'), "application/json", b'{"n": 1}'),
+        (Binary(b"\x01\xff"), "application/octet-stream", b"\x01\xff"),
+        (Protobuf(b"\n\x01x"), "application/x-protobuf", b"\n\x01x"),
+    ],
+)
+def test_a_payload_is_the_body(payload: Any, content_type: str, body: bytes) -> None:
+    made = request(said("say", payload))
+    assert (dict(made.headers)["Content-Type"], made.body) == (content_type, body)
+
+
+def test_a_connect_body_has_all_five_fields_even_when_empty() -> None:
+    event = events.Connect(client(), 0, {}, {}, {}, ())
+    assert request(event).body == (
+        b'{"claims":{},"query":{},"headers":{},"subprotocols":[],"clientCertificates":[]}'
+    )
+
+
+def test_a_connect_body_keeps_names_and_order_but_no_token() -> None:
+    event = events.Connect(
+        client(),
+        0,
+        query={"id": ("7",), "tag": ("a", "b"), "Access_Token": ("secret",)},
+        headers={"X-Own": ("1",), "AUTHORIZATION": ("secret",), "Cookie": ("s=1",)},
+        claims={"role": ("r1", "r2")},
+        subprotocols=("b", "a"),
+        certificates=(events.Certificate("3CE9", "-----BEGIN"),),
+    )
+    assert json.loads(request(event).body) == {
+        "claims": {"role": ["r1", "r2"]},
+        "query": {"id": ["7"], "tag": ["a", "b"]},
+        "headers": {"X-Own": ["1"], "Cookie": ["s=1"]},
+        "subprotocols": ["b", "a"],
+        "clientCertificates": [{"thumbprint": "3CE9", "content": "-----BEGIN"}],
+    }
+
+
+def test_bodies_of_notices_are_objects() -> None:
+    assert request(connected(1)).body == b"{}"
+    assert request(disconnected(1, "")).body == b'{"reason":""}'
+    assert request(events.Joined(client(), 1, "r")).body == b'{"group":"r"}'
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        connected(1, client(user_id="a\r\nX-Evil: 1")),
+        connected(1, client(user_id="a\x00")),
+        connected(1, client(state="\u00e9")),
+        said(metadata={"trace": "a\nb"}),
+    ],
+)
+def test_a_value_that_no_header_can_hold_is_an_error(event: events.Event) -> None:
+    with pytest.raises(ValueError, match="does not fit into a header"):
+        request(event)
+
+
+def test_a_user_id_need_not_be_ascii() -> None:
+    assert ("ce-userId", "\u00e9va") in headers(
+        connected(1, client(user_id="\u00e9va"))
+    )
+
+
+def test_both_keys_sign_without_a_blank() -> None:
+    assert cloudevents.signature("c0nn1", KEYS.all()) == SIGNATURE
+    assert cloudevents.signature("c0nn1", KEYS.all()[:1]) == SIGNATURE.partition(",")[0]
+
+
+# The URL template.
+
+
+@pytest.mark.parametrize(
+    ("template", "url"),
+    [
+        ("https://a.example/{hub}/{event}", "https://a.example/chat/a%2Fb"),
+        ("http://a:80/x?e={EVENT}&code=s", "http://a:80/x?e=a%2Fb&code=s"),
+        ("https://a.example", "https://a.example"),
+    ],
+)
+def test_a_template_is_filled_with_encoded_names(template: str, url: str) -> None:
+    assert UrlTemplate(template).fill("chat", "a/b") == url
+
+
+@given(st.text(max_size=20))
+def test_only_unreserved_characters_stay_as_they_are(name: str) -> None:
+    filled = UrlTemplate("http://a/{event}").fill("h", name).removeprefix("http://a/")
+    assert set(filled.replace("%", "")) <= set(
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+    )
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "/relative/{event}",
+        "ftp://a.example/",
+        "https:///path",
+        "https://{hub}.example/",
+        "https://a.example/{name}",
+        "https://a.example/{@Microsoft.KeyVault(SecretUri=x)}",
+        "https://a.example:port/",
+        "https://a.example/a b",
+        "https://a.example/\u00e9",
+        "tunnel:///eventhandler",
+    ],
+)
+def test_a_template_that_cannot_work_is_refused(template: str) -> None:
+    with pytest.raises(ValueError, match="URL"):
+        UrlTemplate(template)
+
+
+def test_the_label_of_a_template_holds_no_secret() -> None:
+    template = UrlTemplate("https://me:pass@a.example:8443/x/{event}?code=secret")
+    assert template.label == "https://a.example:8443/x/{event}"
+
+
+# Answers to connect.
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (Answer(204), Accept()),
+        (Answer(200), Accept()),
+        (Answer(200, (("Content-Type", "text/html"),), b" \r\n"), Accept()),
+        (Answer(200, (), b"null"), Accept()),
+        (Answer(200, (), b"{}"), Accept()),
+        (
+            Answer(200, (), b'{"userId":null,"groups":null,"roles":null}'),
+            Accept(),
+        ),
+        (Answer(200, (), b'{"userId":"","roles":[]}'), Accept("", roles=())),
+        (Answer(200, (), b'{"groups":[],"subprotocol":""}'), Accept()),
+        (
+            Answer(
+                201,
+                (("CE-ConnectionState", "s"),),
+                b'{"USERID":"a","Groups":["g"],"roles":["r"],"subProtocol":"p","x":1}',
+            ),
+            Accept("a", ("g",), ("r",), "p", "s"),
+        ),
+        (
+            Answer(200, (("ce-connectionState", "a"), ("ce-connectionState", ""))),
+            Accept(state=""),
+        ),
+        (Answer(200, (("X-WebPubSub-Metadata-a b", "\u00e9"),)), Accept()),
+    ],
+)
+def test_a_success_admits_the_client(answer: Answer, outcome: Accept) -> None:
+    assert cloudevents.connect_outcome(answer) == outcome
+
+
+@pytest.mark.parametrize(
+    ("status", "told"), [(401, 401), (429, 429), (503, 503), (302, 500), (100, 500)]
+)
+def test_a_refusal_gives_its_status_and_nothing_else(status: int, told: int) -> None:
+    answer = Answer(status, (("ce-connectionState", "s"),), b"internal detail")
+    outcome = cloudevents.connect_outcome(answer)
+    assert isinstance(outcome, Reject)
+    assert outcome.status == told
+    assert "detail" not in outcome.reason
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, (), b"{"),
+        Answer(200, (), b"\xff"),
+        Answer(200, (), b"[]"),
+        Answer(200, (), b"false"),
+        Answer(200, (), b'{"roles":[null]}'),
+        Answer(200, (), b'{"groups":"lobby"}'),
+        Answer(200, (), b'{"groups":[""]}'),
+        Answer(200, (), b'{"userId":7}'),
+        Answer(200, (), b"[" * 100_000),
+        Answer(200, (("ce-connectionState", "\u00e9"),)),
+        Answer(200, (("ce-connectionState", "x" * 8193),)),
+    ],
+)
+def test_a_success_without_sense_is_an_error(answer: Answer) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        cloudevents.connect_outcome(answer)
+
+
+# Answers to user events.
+
+
+def typed(content_type: str, body: bytes, *more: tuple[str, str]) -> Answer:
+    return Answer(200, (("Content-Type", content_type), *more), body)
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (Answer(204), Respond()),
+        (typed("application/octet-stream", b""), Respond()),
+        (typed("text/plain; charset=utf-8", b"h\xc3\xa9"), Respond(Text("h\u00e9"))),
+        (typed("Text/Plain", b"x"), Respond(Text("x"))),
+        (typed("application/json", b' {"n": 1.0}'), Respond(Json(b' {"n": 1.0}'))),
+        (typed("application/json; charset=utf-8", b"null"), Respond()),
+        (typed("application/octet-stream", b"\xff"), Respond(Binary(b"\xff"))),
+        (Answer(200, (), b"\xff"), Respond(Binary(b"\xff"))),
+        (typed("application/x-protobuf", b"\n"), Respond(Protobuf(b"\n"))),
+        (Answer(202, (("ce-connectionState", ""),)), Respond(state="")),
+        (Answer(200, (("ce-connectionState", "x" * 8192),)), Respond(state="x" * 8192)),
+        (
+            Answer(200, (("x-webpubsub-metadata-Trace", "t1, t2 "),)),
+            Respond(Text(""), metadata={"trace": "t2"}),
+        ),
+        (
+            typed(
+                "text/plain",
+                b"x",
+                ("X-WebPubSub-Metadata-A", "1"),
+                ("x-webpubsub-metadata-a", "2"),
+            ),
+            Respond(Text("x"), metadata={"a": "2"}),
+        ),
+    ],
+)
+def test_a_success_answers_the_client(answer: Answer, outcome: Respond) -> None:
+    assert cloudevents.event_outcome(answer) == outcome
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(400, (), b"x"),
+        Answer(302),
+        Answer(500),
+        typed("text/html", b"x"),
+        typed("text/plain", b"\xff"),
+        typed("application/json", b"{"),
+        typed("application/json", b'"\xff"'),
+        Answer(200, (("X-WebPubSub-Metadata-a", "\u00e9"),)),
+        Answer(200, (("X-WebPubSub-Metadata-a", "x" * 1025),)),
+        Answer(200, (("ce-connectionState", "\t"),)),
+    ],
+)
+def test_any_other_answer_is_an_error(answer: Answer) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        cloudevents.event_outcome(answer)
