@@ -365,6 +365,7 @@ class Connection(LoopActor):
         if self._admit is not None:
             self._admit.door.reject(503, f"Try again: {reason}.")
         elif self._socket is not None:
+            self._push(pushes.Disconnected(reason))
             self._socket.close(code, reason)
 
     # Small things.

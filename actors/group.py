@@ -13,17 +13,28 @@ from hubbub.actors.messages import internal
 from hubbub.actors.runtime.actor import LoopActor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from hubbub.actors.runtime.ports import Codec, Outlet
 
 
 class Group(LoopActor):
-    """Delivers to its members, in the order of publication."""
+    """Delivers to its members, in the order of publication.
 
-    def __init__(self) -> None:
+    Args:
+        members: Who is in it from the start, by connection id: after a restart, those
+            whom the roster knows.
+    """
+
+    lane = True
+
+    def __init__(self, members: Iterable[tuple[str, Outlet]] = ()) -> None:
         super().__init__()
         # Members by codec, so that a block is looked up once per codec.
         self._lanes: dict[Codec, dict[str, Outlet]] = {}
         self._open: list[internal.Deliver] = []
+        for connection_id, outlet in members:
+            self._lanes.setdefault(outlet.codec, {})[connection_id] = outlet
 
     def on_receive(self, message: internal.ToGroupActor) -> None:
         """Add a delivery to the open block, or change the membership."""

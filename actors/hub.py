@@ -5,8 +5,9 @@ Knows who is where; does not know what a message looks like on any wire.
 
 from __future__ import annotations
 
+import logging
+from collections import deque
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import msgspec
@@ -19,10 +20,12 @@ from hubbub.actors.policy.roster import Entry
 from hubbub.actors.runtime.actor import LoopActor
 from hubbub.actors.runtime.parcel import Parcel
 from hubbub.actors.runtime.supervision import Ended, Restart, Restarted
-from hubbub.actors.upstream import Configure, Upstream
+from hubbub.actors.upstream import Configure, Quiesce, Upstream
 
 if TYPE_CHECKING:
-    from hubbub.actors.runtime.address import Ref
+    from hubbub.actors.runtime.address import Address, Ref
+
+logger = logging.getLogger(__name__)
 
 SLICE = 500
 """Connections that a filtered send looks at before others get a turn."""
@@ -70,13 +73,19 @@ class Hub(LoopActor):
         self._membership = Membership(self, self._wants_presence)
         self._roster = self._membership.roster
         self._upstream = self.spawn(
-            partial(Upstream, name, setup.handlers, self.address), restart=Restart()
+            lambda: Upstream(name, self._setup.handlers, self.address),
+            restart=Restart(),
         )
         self._drained: Ref[bool] | None = None
+        self._connections: dict[Address, None] = {}
+        self._sifting = False
+        self._behind: deque[commands.Publish | commands.Close] = deque()
 
     def on_receive(self, message: ToHub) -> None:
         """Carry out a command, or hear from a child."""
         match message:
+            case commands.Publish() | commands.Close() if self._sifting:
+                self._behind.append(message)
             case commands.Publish():
                 self._publish(message)
             case internal.Admit():
@@ -104,10 +113,13 @@ class Hub(LoopActor):
                 self._upstream.post(Configure(message.handlers))
             case internal.Drain(answer=answer):
                 self._drain(answer)
-            case Restarted(ref=ref):
-                self._membership.refill(ref)
-            case Ended():
-                pass  # a connection says Gone before, a group ends when we say so
+            case Ended(ref=ref):
+                # A connection has said Gone before, a group ends when we say so.
+                if ref in self._connections:
+                    del self._connections[ref]
+                    self._count_down()
+            case Restarted():
+                pass  # a group is refilled, the upstream reconfigured, when built
             case _:
                 assert_never(message)
 
@@ -144,20 +156,36 @@ class Hub(LoopActor):
             publish.receipt.pay()
 
     def _sift(self, sift: Sift) -> None:
-        """Deliver to those of a slice that pass the filter, then to the next slice."""
+        """Deliver to those of a slice that pass the filter, then to the next slice.
+
+        What is published meanwhile waits, so that sends arrive in their order.
+        """
         publish, end = sift.publish, sift.start + SLICE
         self.dispatcher.settle()
-        for entry in sift.entries[sift.start : end]:
-            if (
-                entry.connection_id in self._roster.connections
-                and entry.connection_id not in publish.exclude
-                and (publish.where is None or publish.where(entry))
-            ):
-                sift.parcel.give(entry.outlet)
+        try:
+            for entry in sift.entries[sift.start : end]:
+                if self._passes(entry, publish):
+                    sift.parcel.give(entry.outlet)
+        except Exception:
+            # A filter that raises fails its own send, not the hub.
+            logger.exception("a filtered send in hub %s failed", self._name)
+            end = len(sift.entries)
         if end < len(sift.entries):
+            self._sifting = True
             self.address.post(Sift(publish, sift.parcel, sift.entries, end))
-        elif publish.receipt is not None:
+            return
+        self._sifting = False
+        if publish.receipt is not None:
             publish.receipt.pay()
+        while self._behind and not self._sifting:
+            self.on_receive(self._behind.popleft())
+
+    def _passes(self, entry: Entry, publish: commands.Publish) -> bool:
+        return (
+            entry.connection_id in self._roster.connections
+            and entry.connection_id not in publish.exclude
+            and (publish.where is None or publish.where(entry))
+        )
 
     # Who is here.
 
@@ -170,7 +198,8 @@ class Hub(LoopActor):
             self._name, f"{self._id_prefix}{number:026x}", admit.applicant.user_id
         )
         hub, upstream, stash = self.address, self._upstream, self._setup.stash
-        self.spawn(lambda: Connection(client, admit, hub, upstream, stash))
+        connection = self.spawn(lambda: Connection(client, admit, hub, upstream, stash))
+        self._connections[connection] = None
 
     def _enter(self, enter: internal.Enter) -> None:
         entry = Entry(
@@ -182,8 +211,6 @@ class Hub(LoopActor):
 
     def _remove(self, connection_id: str) -> None:
         self._membership.remove(connection_id)
-        if self._drained is not None and not self._roster.connections:
-            self._drained.post(True)
 
     def _wants_presence(self, event: str, group: str) -> bool:
         return any(spec.wants_presence(event, group) for spec in self._setup.handlers)
@@ -210,7 +237,12 @@ class Hub(LoopActor):
     ) -> None:
         joins = isinstance(command, commands.AddAllToGroups)
         change = self._membership.join if joins else self._membership.leave
-        for entry in self._roster.matching(commands.Everyone(), command.where):
+        try:
+            found = self._roster.matching(commands.Everyone(), command.where)
+        except Exception:
+            logger.exception("a filter in hub %s failed", self._name)
+            found = []
+        for entry in found:
             for group in command.groups:
                 change(entry, group)
         if command.receipt is not None:
@@ -245,11 +277,16 @@ class Hub(LoopActor):
         entry.connection.post(end)
 
     def _drain(self, answer: Ref[bool]) -> None:
+        """End every connection; answer when handlers have heard of all the ends."""
         self._drained = answer
-        if not self._roster.connections:
-            answer.post(True)
         for entry in tuple(self._roster.connections.values()):
             self._end(entry, _DRAINING)
+        self._count_down()
+
+    def _count_down(self) -> None:
+        """Ask the upstream to come to rest once no connection is left."""
+        if self._drained is not None and not self._connections:
+            self._upstream.post(Quiesce(self._drained))
 
 
 def _push(publish: commands.Publish) -> pushes.GroupMessage | pushes.ServerMessage:

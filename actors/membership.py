@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hubbub.actors.group import Group
 from hubbub.actors.messages import internal
+from hubbub.actors.messages.commands import Everyone, ToGroup
 from hubbub.actors.policy.roster import Roster
 from hubbub.actors.runtime.supervision import Restart
 
@@ -34,10 +35,10 @@ class Membership:
         self, hub: LoopActor, wants_presence: Callable[[str, str], bool]
     ) -> None:
         self.roster = Roster()
-        self.everyone = hub.spawn(Group, restart=Restart())
         self._hub = hub
         self._wants_presence = wants_presence
         self._groups: dict[str, Address] = {}
+        self.everyone = self._spawn(Everyone())
 
     def group(self, name: str) -> Address | None:
         """Give the actor of a group; None when it has no member."""
@@ -67,7 +68,7 @@ class Membership:
             return
         group = self._groups.get(name)
         if group is None:
-            group = self._groups[name] = self._hub.spawn(Group, restart=Restart())
+            group = self._groups[name] = self._spawn(ToGroup(name))
         group.post(internal.Join(entry.connection_id, entry.outlet, receipt))
         if self._wants_presence("joined", name):
             entry.connection.post(internal.JoinedGroup(name))
@@ -91,12 +92,11 @@ class Membership:
         for group in tuple(entry.groups):
             self.leave(entry, group)
 
-    def refill(self, ref: Address) -> None:
-        """Give a restarted group its members again."""
-        if ref == self.everyone:
-            members: Collection[Entry] = self.roster.connections.values()
-        else:
-            names = (name for name, group in self._groups.items() if group == ref)
-            members = self.roster.members(next(names, ""))
-        for entry in members:
-            ref.post(internal.Join(entry.connection_id, entry.outlet))
+    def _spawn(self, target: ToGroup | Everyone) -> Address:
+        """Start a group; when it fails, it starts again with whom the roster knows."""
+
+        def build() -> Group:
+            members = self.roster.find(target)
+            return Group((entry.connection_id, entry.outlet) for entry in members)
+
+        return self._hub.spawn(build, restart=Restart())

@@ -4,6 +4,7 @@ Annotations are read when the program runs: no postponed evaluation here.
 """
 
 import os
+import shlex
 import shutil
 import sys
 from functools import partial
@@ -25,9 +26,9 @@ from hubbub.transport.cli_options import (
 )
 from hubbub.transport.cli_output import err, errors_for_people, result, say
 from hubbub.transport.configuration import (
+    DEVELOPMENT_KEY,
     Flags,
     config_path,
-    uses_development_key,
 )
 from hubbub.transport.settings import Settings
 from hubbub.transport.wire.connection_string import (
@@ -240,7 +241,7 @@ def _facts(
 ) -> list[tuple[str, str]]:
     """List what a person wants to know of a gateway that has just started."""
     gateway = ConnectionString(endpoint, settings.keys.primary)
-    shown = show_key or uses_development_key(settings)
+    shown = show_key or gateway.access_key == DEVELOPMENT_KEY
     hub = DEFAULT_HUB if settings.open_hubs else next(iter(settings.hubs))
     facts = [("settings", str(path or "no file"))]
     if shown:
@@ -263,16 +264,23 @@ def _facts(
 
 def _commands(gateway: ConnectionString, hub: str, shown: bool) -> list[str]:
     """Make the commands that show a gateway at work, as they can be pasted."""
-    text = format_connection_string(gateway.endpoint, gateway.access_key)
-    program = "hubbub" if shutil.which("hubbub") else os.path.relpath(sys.argv[0])
-    if not program.endswith("hubbub"):
-        program = "python -m hubbub.transport"
-    place = "" if hub == DEFAULT_HUB else f" --hub {hub}"
+    place = "" if hub == DEFAULT_HUB else f" --hub {shlex.quote(hub)}"
     commands = [
-        f"{program} listen lobby{place}",
-        f"{program} publish hello --group lobby{place}",
+        f"{_program()} listen lobby{place}",
+        f"{_program()} publish hello --group lobby{place}",
     ]
+    text = format_connection_string(gateway.endpoint, gateway.access_key)
     if text != DEVELOPMENT_STRING:
-        shown_text = text if shown else "(the connection string)"
-        commands.insert(0, f"export HUBBUB_CONNECTION_STRING='{shown_text}'")
+        known = shlex.quote(text) if shown else "'(the connection string)'"
+        commands.insert(0, f"export HUBBUB_CONNECTION_STRING={known}")
     return commands
+
+
+def _program() -> str:
+    """Say how this program is called from here."""
+    if shutil.which("hubbub"):
+        return "hubbub"
+    path = Path(sys.argv[0])
+    if path.name != "hubbub":
+        return "python -m hubbub.transport"
+    return min(os.path.relpath(path), str(path.resolve()), key=len)

@@ -67,9 +67,14 @@ class FrontDoor(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
                 self._upgrade(data[upgrade.args[0] :])
+            else:
+                self._turn_away(400, "Only WebSocket upgrades are understood here.")
             return
         except httptools.HttpParserError:
-            self._turn_away(400, "This is not a valid HTTP request.")
+            if self._head_size > self._front.live.settings.limits.head_size:
+                self._turn_away(431, "The request head is too large.")
+            else:
+                self._turn_away(400, "This is not a valid HTTP request.")
             return
         if (
             self._in_head
@@ -89,10 +94,18 @@ class FrontDoor(HttpToolsProtocol):
         self._names.append(name)
 
     def on_headers_complete(self) -> None:
-        """End a head (httptools' callback)."""
+        """End a head (httptools' callback).
+
+        Raises:
+            ValueError: It is too large; the parser stops.
+        """
+        self._disarm()
+        fields = sum(len(name) + len(value) + 4 for name, value in self.headers)
+        self._head_size = len(self.url) + fields
+        if self._head_size > self._front.live.settings.limits.head_size:
+            raise ValueError("the request head is too large")
         self._in_head = False
         self._head_size = 0
-        self._disarm()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -139,6 +152,10 @@ class FrontDoor(HttpToolsProtocol):
 
     def _upgrade(self, early: bytes) -> None:
         self._disarm()
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method != b"GET" or version != "1.1":
+            self._turn_away(400, "A WebSocket handshake is a GET over HTTP/1.1.")
+            return
         self.connections.discard(self)
         secure = self.scheme == "https"
         headers = tuple(

@@ -10,20 +10,53 @@ import ssl
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+import msgspec
+
 from hubbub.actors.handler import AsyncEventHandler, Build, EventHandler, HandlerSpec
 from hubbub.actors.policy.patterns import PatternError
 from hubbub.actors.policy.routes import Route
-from hubbub.transport.settings import PRESENCE_EVENTS, SYSTEM_EVENTS
-from hubbub.transport.webhook import RETRY_DELAYS, Webhook
+from hubbub.transport.settings import (
+    PRESENCE_EVENTS,
+    SYSTEM_EVENTS,
+    HandlerSettings,
+    Live,
+)
+from hubbub.transport.webhook import RETRY_DELAYS, WebhookHandler
 from hubbub.transport.wire.cloudevents import UrlTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hubbub.transport.settings import HandlerSettings, HubSettings, Live, Settings
+    from hubbub.transport.settings import HubSettings, Settings
 
 GRACE: Final = 1.0
 """Seconds the upstream waits beyond a webhook's own deadline, which says more."""
+
+
+class Webhook(msgspec.Struct, frozen=True):
+    """What a webhook is built from; calling it builds the handler, within a spawn."""
+
+    template: UrlTemplate
+    settings: HandlerSettings
+    origin: str
+    live: Live
+    delays: tuple[float, ...] = RETRY_DELAYS
+
+    def __call__(self) -> WebhookHandler:
+        """Build the handler."""
+        return WebhookHandler(self)
+
+    def tls(self) -> ssl.SSLContext | None:
+        """Trust one more authority, where the settings name it.
+
+        Raises:
+            OSError: The file cannot be read, or holds no certificate.
+        """
+        if self.settings.ca_file is None:
+            return None
+        context = ssl.create_default_context()
+        context.load_verify_locations(self.settings.ca_file)
+        return context
 
 
 def handler_specs(

@@ -57,7 +57,7 @@ class Reader:
         self._protocol = protocol
         self._limit = limit
         self._buffer = b""
-        self._fragments: list[bytes] | None = None
+        self._fragments: bytearray | None = None
         self._text = False
 
     def feed(self, data: bytes) -> None:
@@ -127,11 +127,11 @@ class Reader:
                     found.append(Message(bytes(event.data), opcode is Opcode.TEXT))  # type: ignore[union-attr]
                 case Opcode.TEXT | Opcode.BINARY:
                     self._text = opcode is Opcode.TEXT
-                    self._fragments = [bytes(event.data)]  # type: ignore[union-attr]
+                    self._fragments = bytearray(event.data)  # type: ignore[union-attr]
                 case Opcode.CONT if self._fragments is not None:
-                    self._fragments.append(bytes(event.data))  # type: ignore[union-attr]
+                    self._fragments += event.data  # type: ignore[union-attr]
                     if event.fin:  # type: ignore[union-attr]
-                        whole = b"".join(self._fragments)
+                        whole = bytes(self._fragments)
                         self._fragments = None
                         found.append(Message(whole, self._text))
                 case _:

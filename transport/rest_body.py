@@ -128,7 +128,7 @@ async def membership(headers: Headers, receive: Receive, limits: Limits) -> Memb
     raw = _json(await _read(headers, receive, limits), kind.codec).raw
     try:
         properties = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:
         _bad("Request", "The request body must be a JSON object.")
     named = {name.lower(): value for name, value in properties.items()}
     where = compiled(_filter(named.get("filter")), in_body=True)
@@ -138,7 +138,7 @@ async def membership(headers: Headers, receive: Receive, limits: Limits) -> Memb
 def _groups(raw: msgspec.Raw | None) -> tuple[str, ...]:
     try:
         names = () if raw is None else msgspec.json.decode(raw, type=tuple[str, ...])
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:
         names = ()
     if not names or not all(map(is_group_name, names)):
         _bad("Groups", GROUP_MESSAGE)
@@ -148,7 +148,7 @@ def _groups(raw: msgspec.Raw | None) -> tuple[str, ...]:
 def _filter(raw: msgspec.Raw | None) -> str | None:
     try:
         return None if raw is None else msgspec.json.decode(raw, type=str | None)
-    except msgspec.ValidationError:
+    except msgspec.DecodeError:
         _bad("Filter", "The filter must be a string.")
 
 

@@ -44,11 +44,7 @@ async def send(call: Call) -> Answer:
 async def exists(call: Call) -> Answer:
     """Tell whether the path's target has a connection."""
     reply: Waiter[bool] = Waiter()
-    match _target(call.path):
-        case commands.Everyone():
-            raise AssertionError("a hub exists without connections")
-        case target:
-            found = await call.done(reply, commands.Exists(target, reply))
+    found = await call.done(reply, commands.Exists(_named(call.path), reply))
     return answers.FOUND if found else _nobody("Warning", call)
 
 
@@ -197,14 +193,14 @@ async def healthy(_call: Call) -> Answer:
 
 
 def _target(path: dict[str, Any]) -> commands.Target:
-    """Give whom a path with at most one parameter beside the hub means."""
-    match path:
-        case {"group": name}:
-            return commands.ToGroup(name)
-        case {"userId": _} | {"connectionId": _}:
-            return _member(path)
-        case _:
-            return commands.Everyone()
+    """Give whom a path means; one that names nobody means everyone in the hub."""
+    return _named(path) if path else commands.Everyone()
+
+
+def _named(
+    path: dict[str, Any],
+) -> commands.ToGroup | commands.ToUser | commands.ToConnection:
+    return commands.ToGroup(path["group"]) if "group" in path else _member(path)
 
 
 def _member(path: dict[str, Any]) -> commands.ToUser | commands.ToConnection:

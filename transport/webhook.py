@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import ssl
 import time
 import uuid
 from collections import OrderedDict
@@ -24,12 +23,14 @@ from hubbub.actors.handler import AsyncEventHandler
 from hubbub.actors.messages import events
 from hubbub.actors.policy.routes import event_name
 from hubbub.transport.consent import Consent
-from hubbub.transport.settings import HandlerSettings, Live
 from hubbub.transport.wire import cloudevents
-from hubbub.transport.wire.cloudevents import ANSWER_LIMIT, Answer, Headers, UrlTemplate
+from hubbub.transport.wire.cloudevents import ANSWER_LIMIT, Answer, Headers
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable
+
+    from hubbub.transport.handlers import Webhook
 
 RETRY_DELAYS: Final = (1.0, 3.0, 5.0)
 """Seconds before the retries (event handlers, retries)."""
@@ -50,11 +51,11 @@ _CONNECTION_ERRORS: Final = (aiohttp.ClientConnectionError, aiohttp.ClientPayloa
 logger = logging.getLogger(__name__)
 
 
-class UndeliveredError(Exception):
+class UndeliveredError(aiohttp.ClientError):
     """Says why an event was not sent, or its answer not read, and will not be."""
 
 
-_FAILURES: Final = (UndeliveredError, ValueError, OSError, aiohttp.ClientError)
+_FAILURES: Final = (ValueError, OSError, aiohttp.ClientError)
 
 
 class Cookies:
@@ -210,32 +211,6 @@ async def _note_reuse(_session: Any, context: Any, _parameters: Any) -> None:
     context.trace_request_ctx.append(True)
 
 
-class Webhook(msgspec.Struct, frozen=True):
-    """What a webhook is built from; calling it builds the handler, within a spawn."""
-
-    template: UrlTemplate
-    settings: HandlerSettings
-    origin: str
-    live: Live
-    delays: tuple[float, ...] = RETRY_DELAYS
-
-    def __call__(self) -> WebhookHandler:
-        """Build the handler."""
-        return WebhookHandler(self)
-
-    def tls(self) -> ssl.SSLContext | None:
-        """Trust one more authority, where the settings name it.
-
-        Raises:
-            OSError: The file cannot be read, or holds no certificate.
-        """
-        if self.settings.ca_file is None:
-            return None
-        context = ssl.create_default_context()
-        context.load_verify_locations(self.settings.ca_file)
-        return context
-
-
 class WebhookHandler(AsyncEventHandler):
     """Tells a URL of each event, and reads its answers."""
 
@@ -332,8 +307,10 @@ class WebhookHandler(AsyncEventHandler):
 
 def _described(error: Exception) -> str:
     """Say what went wrong; the text of a ClientError may hold the whole URL."""
-    if isinstance(error, (UndeliveredError, ValueError)) and not isinstance(
-        error, aiohttp.ClientError
-    ):
-        return str(error)
-    return getattr(error, "strerror", None) or type(error).__name__
+    match error:
+        case UndeliveredError():
+            return str(error)
+        case OSError() | aiohttp.ClientError():
+            return getattr(error, "strerror", None) or type(error).__name__
+        case _:
+            return str(error)

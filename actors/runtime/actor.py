@@ -42,6 +42,9 @@ class LoopActor(pykka.Actor):
     registered: ClassVar[bool] = False
     """Whether pykka's global registry lists it: a scan at each end, so few may."""
 
+    lane: ClassVar[bool] = False
+    """Whether its turns come at the end of the round, or when the round is settled."""
+
     def __init__(self) -> None:
         # Not pykka's constructor: it makes a UUID and a threading.Event, and a place
         # brings its own mailbox and address, which outlive this instance.

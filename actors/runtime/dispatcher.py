@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 class Dispatcher:
     """The ready queue of one gateway, and its rounds.
 
-    One round: ready actors take their turns, open blocks are handed out, then every
+    One round: ready actors take their turns, then the lanes (groups) take theirs and
+    hand out their blocks, then every
     dirty outlet is written once. What exceeds a slice waits for the next loop
     iteration, with I/O in between; slices are counted, not timed, so runs repeat.
 
@@ -55,6 +56,7 @@ class Dispatcher:
         self._turns = turns
         self._writes = writes
         self._ready: deque[Mailbox] = deque()
+        self._lanes: deque[Mailbox] = deque()
         self._open: list[Block] = []
         self._dirty: deque[Writer] = deque()
         self._relief: list[Callable[[], None]] = []
@@ -65,7 +67,7 @@ class Dispatcher:
 
     def enqueue(self, mailbox: Mailbox) -> None:
         """Queue a mailbox for its turn."""
-        self._ready.append(mailbox)
+        (self._lanes if mailbox.lane else self._ready).append(mailbox)
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self.run)
@@ -76,11 +78,22 @@ class Dispatcher:
         self._wake()
 
     def settle(self) -> None:
-        """Hand out the open blocks now, because a direct message must follow them."""
+        """Let the lanes catch up and hand out their open blocks, now.
+
+        The round does it once, after all other turns; an actor does it earlier when a
+        direct message must follow what was published before. The turns of a lane may
+        nest in another actor's: it posts and appends, and never calls back.
+        """
+        lanes = self._lanes
+        while lanes:
+            lanes.popleft().take_turn()
         if self._open:
             blocks, self._open = self._open, []
             for block in blocks:
-                block.hand_out()
+                try:
+                    block.hand_out()
+                except Exception:
+                    logger.exception("a block was not handed out")
 
     def write_later(self, outlet: Writer) -> None:
         """Write an outlet at the end of the round; the caller asks once a round."""
@@ -127,8 +140,11 @@ class Dispatcher:
         self.settle()
         dirty = self._dirty
         for _ in range(min(len(dirty), self._writes)):
-            dirty.popleft().flush()
-        self.congested = bool(dirty or self._ready)
+            try:
+                dirty.popleft().flush()
+            except Exception:
+                logger.exception("an outlet was not written")
+        self.congested = bool(dirty or self._ready or self._lanes)
         if self.congested:
             self._wake()
         elif self._relief:

@@ -28,7 +28,7 @@ class Mailbox:
     """
 
     # A list, not a deque: an empty deque holds 64 slots, and 10,000 of them 6 MB.
-    __slots__ = ("_actor", "_closed", "_dispatcher", "_letters", "_queued")
+    __slots__ = ("_actor", "_closed", "_dispatcher", "_letters", "_queued", "lane")
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
@@ -36,6 +36,8 @@ class Mailbox:
         self._actor: LoopActor | None = None
         self._queued = False
         self._closed = False
+        self.lane = False
+        """Whether the actor takes its turns at the end of the round (a group)."""
 
     def post(self, message: Any) -> None:
         """Append a message from any thread; a closed mailbox ignores it."""
@@ -70,6 +72,7 @@ class Mailbox:
     def bind(self, actor: LoopActor) -> None:
         """Give the place an actor, the first or a fresh one after a restart."""
         self._actor = actor
+        self.lane = actor.lane
         # Also without letters: the first turn runs the actor's on_start.
         self._queued = True
         self._dispatcher.enqueue(self)

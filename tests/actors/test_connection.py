@@ -10,7 +10,15 @@ import pytest
 from hubbub.actors.messages import commands, events, pushes, requests
 from hubbub.actors.messages import payload as payloads
 from hubbub.actors.policy.permissions import Permission
-from support.fakes import JSON, FakeSocket, Probe, Stage, hub_on_virtual_time, publish, say
+from support.fakes import (
+    JSON,
+    FakeSocket,
+    Probe,
+    Stage,
+    hub_on_virtual_time,
+    publish,
+    say,
+)
 
 G = commands.ToGroup("g")
 TEXT = payloads.Text("x")

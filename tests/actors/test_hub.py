@@ -212,10 +212,20 @@ def test_a_connection_that_left_between_slices_is_skipped(stage: Stage) -> None:
     sockets = crowd(stage, SLICE + 1)
     hub = stage.hub()
     hub.post(publish(ALL, "hi", where=lambda _: True))
-    hub.post(commands.Close(to(sockets[-1])))
+    hub.post(internal.Gone(to(sockets[-1]).connection_id))
     stage.settle()
     assert sockets[-1].data == []
     assert sockets[0].data == ["hi"]
+
+
+def test_a_close_behind_a_filtered_send_comes_after_it(stage: Stage) -> None:
+    sockets = crowd(stage, SLICE + 1)
+    hub = stage.hub()
+    hub.post(publish(ALL, "hi", where=lambda _: True))
+    hub.post(commands.Close(to(sockets[-1])))
+    stage.settle()
+    assert sockets[-1].data == ["hi"]
+    assert sockets[-1].all("closed")
 
 
 def test_json_null_is_skipped_for_json_clients(stage: Stage) -> None:

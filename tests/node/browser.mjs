@@ -40,7 +40,7 @@ async function clientUrl(userId, roles = ["webpubsub.joinLeaveGroup", "webpubsub
 }
 
 /** Open the page with a client URL in its fragment and wait until it has joined. */
-async function open(page, userId, group = "demo") {
+async function open(page, userId, group = "lobby") {
   const kept = new URLSearchParams({ url: await clientUrl(userId), group });
   await page.goto(`${endpoint}/#${kept}`);
   await page.locator(".note", { hasText: `Joined ${group}` }).waitFor();
@@ -81,7 +81,7 @@ await tell({
   },
 
   async otherData() {
-    await service.group("demo").sendToAll({ answer: 42 });
+    await service.group("lobby").sendToAll({ answer: 42 });
     await service.sendToAll("to everyone", { contentType: "text/plain" });
     const json = alice.locator(".message .data", { hasText: '"answer": 42' });
     await json.waitFor();
@@ -119,7 +119,7 @@ await tell({
     await bob.locator(".note", { hasText: "Joined elsewhere" }).waitFor();
     const members = async () => {
       const found = [];
-      for await (const one of await service.group("demo").listConnections()) found.push(one.userId);
+      for await (const one of await service.group("lobby").listConnections()) found.push(one.userId);
       return found;
     };
     let left = await members();
@@ -132,7 +132,7 @@ await tell({
     await page.goto(endpoint);
     await page.keyboard.type(await clientUrl("dora")); // the field has the focus
     await page.keyboard.press("Enter");
-    await page.locator(".note", { hasText: "Joined demo" }).waitFor();
+    await page.locator(".note", { hasText: "Joined lobby" }).waitFor();
     await page.keyboard.type("typed without a mouse"); // so has the message
     await page.keyboard.press("Enter");
     await alice.locator(".message", { hasText: "typed without a mouse" }).waitFor();

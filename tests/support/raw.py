@@ -58,7 +58,9 @@ class RawClient:
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         plain.connect((gateway.host, gateway.port))
         self.socket = (
-            plain if tls is None else tls.wrap_socket(plain, server_hostname="localhost")
+            plain
+            if tls is None
+            else tls.wrap_socket(plain, server_hostname="localhost")
         )
         self.gateway = gateway
         self.frames = ServerFrames()
@@ -231,7 +233,10 @@ class Witness:
     def __init__(self, gateway: GatewayProcess, hub: str) -> None:
         url = gateway.client_url(hub, "witness", EVERYTHING, ["witnesses"])
         self._socket = connect(
-            url, subprotocols=[Subprotocol(JSON)], open_timeout=SECONDS, compression=None
+            url,
+            subprotocols=[Subprotocol(JSON)],
+            open_timeout=SECONDS,
+            compression=None,
         )
         assert json.loads(self._socket.recv(SECONDS))["event"] == "connected"
         self._number = 0

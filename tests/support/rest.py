@@ -14,7 +14,8 @@ import msgspec
 import uvicorn
 
 from hubbub.actors.messages import commands
-from hubbub.transport.settings import Settings
+from hubbub.transport.rest import rest_app
+from hubbub.transport.settings import Live, Settings
 from hubbub.transport.wire.tokens import Keyring
 from support import asgi
 
@@ -75,7 +76,9 @@ class FakeGateway:
             case commands.Exists(target=target, answer=answer):
                 answer.post(bool(_find(target)))
             case commands.Members(group=group, after=after, limit=limit, answer=answer):
-                found = [(c, _USERS[c]) for c in self.members.get(group, ()) if c > after]
+                found = [
+                    (c, _USERS[c]) for c in self.members.get(group, ()) if c > after
+                ]
                 page = commands.MemberPage(tuple(found[:limit]), len(found) > limit)
                 answer.post(page)
             case commands.HasPermission(connection_id=who, group=group, answer=answer):
@@ -109,6 +112,16 @@ def _find(target: commands.Target) -> list[str]:
             return list(_GROUPS.get(name, ()))
         case commands.Everyone():
             return list(_USERS)
+
+
+class Rig:
+    """An application, the gateway behind it, its settings and its clock."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.now = NOW
+        self.gateway = FakeGateway()
+        self.live = Live(settings(**changes))
+        self.app = rest_app(self.gateway, self.live, clock=lambda: self.now)
 
 
 async def answer(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+
+
+Ts = TypeVarTuple("Ts")
 
 
 class VirtualTimer:
@@ -31,13 +34,16 @@ class VirtualLoop:
     def time(self) -> float:
         return self.now
 
-    def call_soon(self, callback: Callable[..., object], *args: Any) -> None:
+    def call_soon(self, callback: Callable[[*Ts], object], *args: *Ts) -> None:
         self._soon.append(lambda: callback(*args))
 
-    call_soon_threadsafe = call_soon
+    def call_soon_threadsafe(
+        self, callback: Callable[[*Ts], object], *args: *Ts
+    ) -> None:
+        self.call_soon(callback, *args)
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts
     ) -> VirtualTimer:
         timer = VirtualTimer(self.now + delay, lambda: callback(*args))
         heapq.heappush(self._timers, (timer.due, next(self._numbers), timer))

@@ -43,7 +43,9 @@ def token(hub: str = "chat", key: str = KEY, **claims: Any) -> str:
 def knock(
     target: str, *headers: tuple[str, str], settings: Settings = SETTINGS
 ) -> Admission | LostSession | Reject:
-    return admit(Handshake(target, (("Host", "h.example:8080"), *headers)), settings, NOW)
+    return admit(
+        Handshake(target, (("Host", "h.example:8080"), *headers)), settings, NOW
+    )
 
 
 def at(hub: str = "chat", query: str = "", **claims: Any) -> str:

@@ -20,7 +20,7 @@ from hubbub.transport.cli_output import visible
 from hubbub.transport.configuration import DEVELOPMENT_KEY
 from hubbub.transport.wire.audience import audience_matches
 from hubbub.transport.wire.tokens import Keyring, client_claims, verify
-from support.gateway import KEY, SECONDARY_KEY, GatewayProcess
+from support.gateway import KEY
 
 CLI_REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
 HUBBUB = Path(sys.executable).with_name("hubbub")
@@ -225,55 +225,6 @@ def test_token_says_when_a_role_grants_nothing() -> None:
     result = run("token", "--bare", "--role", "sendToGroup")
     assert "sendToGroup grants nothing" in result.stderr
     assert result.stdout.count("\n") == 1
-
-
-# --- serve ---
-
-
-def test_serve_refuses_bad_settings_with_exit_code_2_before_it_listens() -> None:
-    result = run("serve", "--host", "0.0.0.0")
-    assert result.exit_code == 2
-    assert "set an access key of your own" in result.stderr
-    assert not result.stdout
-
-
-def test_serve_without_settings_says_how_to_use_it_and_where_it_is() -> None:
-    with GatewayProcess(keys=()) as gateway:
-        said = gateway.log
-        place = f"Endpoint={gateway.endpoint};AccessKey={DEVELOPMENT_KEY};Version=1.0;"
-        assert place in said
-        assert f"ws://{gateway.host}:{gateway.port}/client/hubs/chat?" in said
-        assert f"{gateway.endpoint}/#url=" in said
-        for text in ("listen lobby", "publish hello", "Ctrl+C"):
-            assert text in said
-        assert gateway.stop() == 0
-        assert gateway.process.stdout is not None
-        assert not gateway.process.stdout.read()
-
-
-def test_serve_prints_a_key_of_ones_own_only_when_asked_to() -> None:
-    with GatewayProcess() as gateway:
-        assert f"Endpoint={gateway.endpoint};AccessKey=***;Version=1.0;" in gateway.log
-        for secret in (KEY, SECONDARY_KEY, "access_token"):
-            assert secret not in gateway.log
-    with GatewayProcess("--show-key") as gateway:
-        assert gateway.connection_string in gateway.log
-
-
-def test_serve_with_json_logs_writes_nothing_else_to_stderr() -> None:
-    with GatewayProcess("--log-format", "json", "--log-level", "debug") as gateway:
-        gateway.stop()
-        for line in gateway.log.splitlines():
-            assert {"time", "level", "logger", "message"} <= json.loads(line).keys()
-
-
-def test_serve_fails_with_exit_code_1_when_the_port_is_taken() -> None:
-    with GatewayProcess() as gateway:
-        command = [str(HUBBUB), "serve", "--port", str(gateway.port)]
-        second = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert second.returncode == 1
-    assert f"port {gateway.port}" in second.stderr
-    assert not second.stdout
 
 
 # --- output ---

@@ -59,9 +59,7 @@ def read(data: bytes, window_bits: int | None = None) -> list[Frame]:
     ("kind", "opcode"),
     [(frames.TEXT, Opcode.TEXT), (frames.BINARY, Opcode.BINARY)],
 )
-def test_a_frame_of_any_size_is_read_back(
-    size: int, kind: int, opcode: Opcode
-) -> None:
+def test_a_frame_of_any_size_is_read_back(size: int, kind: int, opcode: Opcode) -> None:
     data = b"x" * size
     assert read(frames.frame(kind, data)) == [Frame(opcode, data)]
 

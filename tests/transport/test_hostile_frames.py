@@ -78,7 +78,10 @@ def undisturbed(healthy: Witness) -> Iterator[None]:
 
 
 def opened(
-    gateway: GatewayProcess, protocol: str | None = JSON, hub: str = "frames", **claims: Any
+    gateway: GatewayProcess,
+    protocol: str | None = JSON,
+    hub: str = "frames",
+    **claims: Any,
 ) -> RawClient:
     claims = {"role": EVERYTHING, **claims}
     return RawClient(gateway).open(target(gateway, hub, **claims), protocol=protocol)
@@ -251,7 +254,7 @@ def test_a_message_behind_a_close_frame_is_not_carried_out(
 def sized(size: int) -> bytes:
     """Make a publication to the group ``big`` of exactly so many bytes."""
     head = '{"type":"sendToGroup","group":"big","dataType":"text","data":"'
-    return f"{head}{'x' * (size - len(head) - 2)}\"}}".encode()
+    return f'{head}{"x" * (size - len(head) - 2)}"}}'.encode()
 
 
 def test_a_message_of_exactly_one_mebibyte_is_served(gateway: GatewayProcess) -> None:
@@ -310,7 +313,9 @@ def test_a_message_that_drips_is_served(gateway: GatewayProcess) -> None:
 
 def test_a_flood_of_pings_is_answered_in_order(gateway: GatewayProcess) -> None:
     count = 20_000
-    stream = b"".join(client_frame(PING, b"%d" % n, mask=NO_OP_MASK) for n in range(count))
+    stream = b"".join(
+        client_frame(PING, b"%d" % n, mask=NO_OP_MASK) for n in range(count)
+    )
     with opened(gateway) as client:
         writer = threading.Thread(target=client.send, args=(stream,))
         writer.start()
@@ -329,7 +334,9 @@ def test_a_flood_of_pongs_is_ignored(gateway: GatewayProcess) -> None:
 def test_a_flood_of_tiny_frames_lets_others_have_their_turn(
     gateway: GatewayProcess, healthy: Witness
 ) -> None:
-    data = '{"type":"sendToGroup","group":"tiny","dataType":"text","data":"x","ackId":1}'
+    data = (
+        '{"type":"sendToGroup","group":"tiny","dataType":"text","data":"x","ackId":1}'
+    )
     first = client_frame(TEXT, data[:1].encode(), fin=False, mask=NO_OP_MASK)
     rest = b"".join(
         client_frame(CONT, byte.encode(), fin=False, mask=NO_OP_MASK)
@@ -396,7 +403,9 @@ def test_a_slow_client_is_closed_and_counted_and_others_get_everything(
                 "dataType": "text",
                 "data": f"{number} {filler}",
             }
-            publisher.send(client_frame(TEXT, json.dumps(body).encode(), mask=NO_OP_MASK))
+            publisher.send(
+                client_frame(TEXT, json.dumps(body).encode(), mask=NO_OP_MASK)
+            )
             if number % 1000 == 0:
                 healthy.check()
         reader.join(30)
@@ -427,7 +436,12 @@ def test_a_client_that_never_reads_its_pongs_is_closed_as_slow_or_stopped(
 
 
 def test_a_close_is_echoed_and_the_socket_closed(gateway: GatewayProcess) -> None:
-    for code, reason in ((1000, b""), (1001, b"away"), (3000, b"x"), (4999, "ä".encode())):
+    for code, reason in (
+        (1000, b""),
+        (1001, b"away"),
+        (3000, b"x"),
+        (4999, "ä".encode()),
+    ):
         with opened(gateway) as client:
             client.send(close(code, reason))
             assert client.closed() == (code, reason.decode())
@@ -526,9 +540,7 @@ def test_an_end_of_stream_without_a_close_is_a_departure(
     with opened(gateway) as client:
         client.socket.shutdown(socket.SHUT_WR)
         assert client.frames_to_end() == []
-    await_metric(
-        gateway, 'hubbub_connections_closed_total{code="1006"}', before + 1
-    )
+    await_metric(gateway, 'hubbub_connections_closed_total{code="1006"}', before + 1)
 
 
 def test_what_was_sent_before_the_end_of_the_stream_is_carried_out(

@@ -83,7 +83,9 @@ def lines(*without: str, **other: str) -> list[str]:
     kept = [
         line for line in upgrade_lines() if not line.lower().startswith(tuple(without))
     ]
-    return kept + [f"{name.replace('_', '-')}: {value}" for name, value in other.items()]
+    return kept + [
+        f"{name.replace('_', '-')}: {value}" for name, value in other.items()
+    ]
 
 
 NOT_AN_UPGRADE: dict[str, list[str]] = {
@@ -350,9 +352,7 @@ def test_a_client_that_wants_to_recover_is_closed_with_1008(
 def test_frames_in_the_packet_of_the_upgrade_are_served(
     gateway: GatewayProcess,
 ) -> None:
-    early = text('{"type":"ping"}') + text(
-        '{"type":"joinGroup","group":"g","ackId":1}'
-    )
+    early = text('{"type":"ping"}') + text('{"type":"joinGroup","group":"g","ackId":1}')
     wanted = target(gateway, role=["webpubsub.joinLeaveGroup"])
     with RawClient(gateway) as client:
         assert client.upgrade(wanted, early=early).status == 101

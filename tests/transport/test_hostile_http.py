@@ -43,7 +43,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 
 @pytest.fixture(scope="module")
 def healthy(gateway: GatewayProcess) -> Iterator[Witness]:
-    witness = Witness(gateway, "http")
+    witness = Witness(gateway, "healthy")
     yield witness
     witness.close()
 
@@ -115,11 +115,13 @@ REFUSED: dict[str, Any] = {
     "alg none": lambda g: forged(g, {"alg": "none"}, ""),
     "alg RS256": lambda g: forged(g, {"alg": "RS256"}, "AAAA"),
     "no signature": lambda g: forged(g, {"alg": "HS256"}, ""),
-    "alg HS512": lambda g: "Bearer "
-    + jwt.encode(
-        {"aud": f"{g.endpoint}{SEND}", "exp": int(time.time()) + 600},
-        KEY,
-        algorithm="HS512",
+    "alg HS512": lambda g: (
+        "Bearer "
+        + jwt.encode(
+            {"aud": f"{g.endpoint}{SEND}", "exp": int(time.time()) + 600},
+            KEY,
+            algorithm="HS512",
+        )
     ),
     "a wrong key": lambda g: genuine(g, key="x" * 44),
     "expired": lambda g: genuine(g, exp=int(time.time()) - 301),
@@ -346,7 +348,7 @@ QUERIES = [
     f"{VERSION}&filter=%27",
     f"{VERSION}&filter={'(' * 500}",
     f"{VERSION}&filter={'not%20' * 2000}userId%20eq%20%27x%27",
-    f"{VERSION}&filter=userId%20eq%20%27x%27" + "%20or%20userId%20eq%20%27x%27" * 300,
+    f"{VERSION}&filter=userId%20eq%20%27x%27" + "%20or%20userId%20eq%20%27x%27" * 1200,
     f"{VERSION}&filter=%FF",
     f"{VERSION}&filter=%00",
 ]

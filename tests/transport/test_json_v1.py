@@ -290,6 +290,7 @@ WRONG: list[str | bytes] = [
     '{"type":"invoke","invocationId":"1","target":"event","event":"e"}',
 ]
 
+
 @pytest.mark.parametrize("data", WRONG, ids=lambda data: repr(data)[:60])
 def test_a_broken_message_is_refused_with_1007_and_a_reason(data: str | bytes) -> None:
     with pytest.raises(ProtocolViolation) as raised:

@@ -206,8 +206,6 @@ def test_pings_are_answered_with_their_payload() -> None:
     assert core.data_to_send() == [b"\x8a\x04mark"]
 
 
-
-
 def test_empty_fragments_do_not_pile_up() -> None:
     reader = Reader(protocol(), LIMIT)
     reader.feed(client_frame(TEXT, fin=False))

@@ -9,18 +9,10 @@ import jwt
 import pytest
 
 from hubbub.actors.messages import commands
-from hubbub.transport.rest import rest_app
-from hubbub.transport.settings import Live
-from support.rest import HOST, KEY, NOW, FakeGateway, answer, settings
+from support.rest import HOST, KEY, NOW, Rig, answer
 
 LIST = "/api/hubs/ChAt/groups/g1/connections"
 TOKEN = "/api/hubs/Chat/:generateToken"
-
-
-class Rig:
-    def __init__(self, **changes: Any) -> None:
-        self.gateway = FakeGateway()
-        self.app = rest_app(self.gateway, Live(settings(**changes)), clock=lambda: NOW)
 
 
 async def test_a_group_is_listed_with_users_and_null_for_nobody() -> None:

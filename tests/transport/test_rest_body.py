@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from hubbub.actors.messages import commands
 from hubbub.actors.messages.payload import Binary, Json, Payload, Protobuf, Text
-from hubbub.transport.rest import rest_app
 from hubbub.transport.rest_protobuf import is_any
-from hubbub.transport.settings import Limits, Live
+from hubbub.transport.settings import Limits
 from support import asgi
-from support.rest import HOST, NOW, FakeGateway, answer, bearer, settings
+from support.rest import HOST, Rig, answer, bearer
 
 SEND = "/api/hubs/chat/:send"
 BULK = "/api/hubs/chat/:addToGroups"
@@ -27,11 +26,11 @@ GROUPS = (
 )
 
 
-class Rig:
+class Sender(Rig):
+    """Sends bodies, within limits of its own."""
+
     def __init__(self, **limits: Any) -> None:
-        self.gateway = FakeGateway()
-        live = Live(settings(limits=Limits(**limits)))
-        self.app = rest_app(self.gateway, live, clock=lambda: NOW)
+        super().__init__(limits=Limits(**limits))
 
     async def send(
         self, body: Any, *headers: tuple[str, str], target: str = SEND
@@ -79,7 +78,7 @@ TAKEN: list[tuple[str | None, bytes, Payload]] = [
 async def test_the_content_type_says_what_a_body_is(
     kind: str | None, body: bytes, payload: Payload
 ) -> None:
-    rig = Rig()
+    rig = Sender()
     headers = [] if kind is None else [("Content-Type", kind)]
     assert (await rig.send(body, *headers)).status == 202
     assert rig.published.payload == payload
@@ -107,7 +106,7 @@ async def test_the_content_type_says_what_a_body_is(
     ],
 )
 async def test_another_content_type_is_415(kind: str) -> None:
-    rig = Rig()
+    rig = Sender()
     response = await rig.send(None, ("Content-Type", kind))
     assert response.status == 415
     assert response.json()["code"] == "Error.UnsupportedMediaType"
@@ -116,12 +115,12 @@ async def test_another_content_type_is_415(kind: str) -> None:
 
 async def test_two_content_types_are_415() -> None:
     kind = ("Content-Type", "text/plain")
-    assert (await Rig().send(b"", kind, kind)).status == 415
+    assert (await Sender().send(b"", kind, kind)).status == 415
 
 
 @pytest.mark.parametrize(("coding", "status"), [("gzip", 415), ("identity", 202)])
 async def test_a_compressed_body_is_415(coding: str, status: int) -> None:
-    response = await Rig().send(b"x", ("Content-Encoding", coding))
+    response = await Sender().send(b"x", ("Content-Encoding", coding))
     assert response.status == status
 
 
@@ -130,12 +129,13 @@ async def test_a_compressed_body_is_415(coding: str, status: int) -> None:
     [
         *(b"", b" ", b"{", b"nope", b"'a'", b"[1,]", b"1 2", b"NaN", b"01", b'"\n"'),
         *(b'"\xff"', b'{"a" 1}', b'"\\x"', b"\x00", b"1e", b"[1]]", b'"\xed\xa0\x80"'),
+        *(rb'"\ud800"', rb'{"a":["\udc00"]}'),
         *(b"[" * 100_000, b'{"a":' * 50_000, b"[" * 500_000 + b"]" * 500_000),
     ],
-    ids=range(20),
+    ids=range(22),
 )
 async def test_what_is_not_one_json_value_is_400(body: bytes) -> None:
-    rig = Rig()
+    rig = Sender()
     response = await rig.send(body, ("Content-Type", JSON))
     assert response.status == 400
     assert response.headers["content-type"] == "application/problem+json; charset=utf-8"
@@ -156,18 +156,18 @@ async def test_what_is_not_one_json_value_is_400(body: bytes) -> None:
     ],
 )
 async def test_a_body_that_is_not_what_it_says_is_400(kind: str, body: bytes) -> None:
-    assert (await Rig().send(body, ("Content-Type", kind))).status == 400
+    assert (await Sender().send(body, ("Content-Type", kind))).status == 400
 
 
 async def test_a_chunked_body_is_put_together() -> None:
-    rig = Rig()
+    rig = Sender()
     response = await rig.send([b"he", b"", b"llo"], ("Content-Type", "text/plain"))
     assert response.status == 202
     assert rig.published.payload == Text("hello")
 
 
 async def test_a_body_of_the_limit_is_taken() -> None:
-    assert (await Rig(message_size=10).send(b"x" * 10)).status == 202
+    assert (await Sender(message_size=10).send(b"x" * 10)).status == 202
 
 
 @pytest.mark.parametrize("body", [b"x" * 11, [b"x" * 6] * 2, [b"x"] * 100])
@@ -175,7 +175,7 @@ async def test_a_body_of_the_limit_is_taken() -> None:
 async def test_a_larger_body_is_413_and_ends_the_connection(
     body: Any, target: str
 ) -> None:
-    rig = Rig(message_size=10)
+    rig = Sender(message_size=10)
     response = await rig.send(body, ("Content-Type", JSON), target=target)
     assert response.status == 413
     assert response.json()["code"] == "Error.PayloadTooLarge"
@@ -184,36 +184,36 @@ async def test_a_larger_body_is_413_and_ends_the_connection(
 
 
 async def test_a_body_that_says_it_is_larger_is_not_read() -> None:
-    response = await Rig(message_size=10).send(None, ("Content-Length", "11"))
+    response = await Sender(message_size=10).send(None, ("Content-Length", "11"))
     assert response.status == 413
 
 
 async def test_a_body_that_does_not_come_in_time_is_408() -> None:
-    response = await Rig(body_seconds=0.01).send(None, ("Content-Length", "5"))
+    response = await Sender(body_seconds=0.01).send(None, ("Content-Length", "5"))
     assert response.status == 408
     assert response.headers["connection"] == "close"
 
 
 async def test_a_caller_who_hangs_up_gets_no_answer_and_sends_nothing() -> None:
-    rig = Rig()
+    rig = Sender()
     headers = [("Host", HOST), bearer(SEND)]
     assert await asgi.call(rig.app, "POST", SEND, headers, body=[]) is None
     assert rig.gateway.posted == []
 
 
 async def test_a_body_is_not_read_before_the_caller_is_known() -> None:
-    response = await Rig().send(None, ("Authorization", "Bearer x"))
+    response = await Sender().send(None, ("Authorization", "Bearer x"))
     assert response.status == 401
 
 
 async def test_bodies_of_other_operations_are_not_read() -> None:
     target = "/api/hubs/chat/groups/g1/connections/c1"
-    response = await answer(Rig().app, "PUT", target, body=None)
+    response = await answer(Sender().app, "PUT", target, body=None)
     assert response.status == 200
 
 
 async def test_metadata_comes_from_headers_and_the_last_value_counts() -> None:
-    rig = Rig()
+    rig = Sender()
     headers = [
         (f"{METADATA}Trace-Id", "first"),
         (f"{METADATA}trace-id", "a, b , last "),
@@ -225,7 +225,7 @@ async def test_metadata_comes_from_headers_and_the_last_value_counts() -> None:
 
 
 async def test_without_metadata_there_is_none() -> None:
-    rig = Rig()
+    rig = Sender()
     await rig.send(b"")
     assert rig.published.metadata is None
 
@@ -241,7 +241,7 @@ async def test_without_metadata_there_is_none() -> None:
     ],
 )
 async def test_metadata_beyond_the_rules_is_400(headers: list[tuple[str, str]]) -> None:
-    response = await Rig().send(None, *headers)
+    response = await Sender().send(None, *headers)
     assert response.status == 400
     assert response.json()["target"] == "Metadata"
 
@@ -270,7 +270,7 @@ BAD_BULK = [
 async def test_a_bulk_operation_is_checked_before_anything_changes(
     body: bytes, what: str, message: str | None
 ) -> None:
-    rig = Rig()
+    rig = Sender()
     response = await rig.send(body, ("Content-Type", JSON), target=BULK)
     assert response.status == 400
     assert response.headers["content-type"] == "application/problem+json; charset=utf-8"
@@ -283,12 +283,12 @@ async def test_a_bulk_operation_is_checked_before_anything_changes(
 @pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", ""])
 async def test_a_bulk_operation_must_be_json(kind: str) -> None:
     body = b'{"groups":["g"]}'
-    response = await Rig().send(body, ("Content-Type", kind), target=BULK)
+    response = await Sender().send(body, ("Content-Type", kind), target=BULK)
     assert response.status == 415
 
 
 async def test_a_bulk_operation_takes_many_groups_and_a_filter() -> None:
-    rig = Rig()
+    rig = Sender()
     names = [f"g{number}" for number in range(1025)]
     body = (
         b'{"filter":"userId eq null","groups":["' + '","'.join(names).encode() + b'"]}'

@@ -9,8 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from hubbub.transport.rest import rest_app
-from hubbub.transport.settings import Live
 from hubbub.transport.wire import tokens
 from hubbub.transport.wire.tokens import Keyring
 from support.rest import (
@@ -18,7 +16,7 @@ from support.rest import (
     KEY,
     NOW,
     SECOND_KEY,
-    FakeGateway,
+    Rig,
     answer,
     settings,
     sign,
@@ -30,12 +28,8 @@ SOON = int(NOW) + 60
 ODD = "/api/hubs/chat/groups/g%21%28%29%2A~%27%2F/connections"
 
 
-class Rig:
-    def __init__(self, **changes: Any) -> None:
-        self.now = NOW
-        self.live = Live(settings(**changes))
-        self.gateway = FakeGateway()
-        self.app = rest_app(self.gateway, self.live, clock=lambda: self.now)
+class Caller(Rig):
+    """Calls with tokens of its own."""
 
     async def status(
         self, claims: dict[str, Any], target: str = PATH, *, key: str = KEY
@@ -80,7 +74,7 @@ def _method(target: str) -> str:
     ],
 )
 async def test_a_token_for_the_url_is_accepted(claims: dict[str, Any]) -> None:
-    assert await Rig().status(claims) == 202
+    assert await Caller().status(claims) == 202
 
 
 @pytest.mark.parametrize("aud", [ODD, ODD.replace("%21%28%29%2A~%27", "!()*~'")])
@@ -88,7 +82,7 @@ async def test_names_may_be_encoded_one_way_in_the_token_and_another_in_the_path
     aud: str,
 ) -> None:
     claims = {"aud": f"https://{HOST}{aud}", "exp": SOON}
-    assert await Rig().status(claims, ODD) == 200
+    assert await Caller().status(claims, ODD) == 200
 
 
 @pytest.mark.parametrize(
@@ -113,14 +107,14 @@ async def test_names_may_be_encoded_one_way_in_the_token_and_another_in_the_path
     ],
 )
 async def test_a_token_for_anything_else_is_401(claims: dict[str, Any]) -> None:
-    assert await Rig().status(claims) == 401
+    assert await Caller().status(claims) == 401
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "Bearer "])
 async def test_the_scheme_is_compared_without_case(scheme: str) -> None:
     token = sign({"aud": URL, "exp": SOON})
     header = ("Authorization", f"{scheme} {token}")
-    assert (await answer(Rig().app, "POST", PATH, header)).status == 202
+    assert (await answer(Caller().app, "POST", PATH, header)).status == 202
 
 
 @pytest.mark.parametrize(
@@ -129,7 +123,7 @@ async def test_the_scheme_is_compared_without_case(scheme: str) -> None:
 async def test_without_a_token_the_answer_is_401_empty_and_a_challenge(
     value: str,
 ) -> None:
-    rig = Rig()
+    rig = Caller()
     response = await answer(rig.app, "POST", PATH, ("Authorization", value), body=None)
     assert (response.status, response.body) == (401, b"")
     assert response.headers["content-length"] == "0"
@@ -140,7 +134,7 @@ async def test_without_a_token_the_answer_is_401_empty_and_a_challenge(
 async def test_the_challenge_says_what_is_wrong_with_a_token() -> None:
     token = sign({"aud": URL, "exp": 1})
     header = ("Authorization", f"Bearer {token}")
-    response = await answer(Rig().app, "POST", PATH, header)
+    response = await answer(Caller().app, "POST", PATH, header)
     assert response.headers["www-authenticate"] == (
         'Bearer error="invalid_token", error_description="The token has expired."'
     )
@@ -153,13 +147,13 @@ async def test_another_algorithm_is_401(algorithm: str) -> None:
     unsigned = base64.urlsafe_b64encode(header).rstrip(b"=").decode()
     for text in (token, f"{unsigned}.{token.split('.')[1]}."):
         response = await answer(
-            Rig().app, "POST", PATH, ("Authorization", f"Bearer {text}")
+            Caller().app, "POST", PATH, ("Authorization", f"Bearer {text}")
         )
         assert response.status == 401
 
 
 async def test_either_key_signs_and_a_replaced_key_stops_at_once() -> None:
-    rig = Rig()
+    rig = Caller()
     claims = {"aud": URL, "exp": SOON}
     assert await rig.status(claims) == 202
     assert await rig.status(claims, key=SECOND_KEY) == 202
@@ -171,7 +165,7 @@ async def test_either_key_signs_and_a_replaced_key_stops_at_once() -> None:
 
 
 async def test_a_token_that_was_accepted_expires_all_the_same() -> None:
-    rig = Rig()
+    rig = Caller()
     claims = {"aud": URL, "exp": SOON}
     assert await rig.status(claims) == 202
     rig.now = SOON + tokens.SKEW
@@ -179,7 +173,7 @@ async def test_a_token_that_was_accepted_expires_all_the_same() -> None:
 
 
 async def test_a_token_that_was_accepted_is_not_accepted_for_another_url() -> None:
-    rig = Rig()
+    rig = Caller()
     token = ("Authorization", f"Bearer {sign({'aud': URL, 'exp': SOON})}")
     assert (await answer(rig.app, "POST", PATH, token)).status == 202
     other = "/api/hubs/Chat/groups/g/:send"
@@ -189,7 +183,7 @@ async def test_a_token_that_was_accepted_is_not_accepted_for_another_url() -> No
 
 
 async def test_many_tokens_are_accepted_without_a_leak() -> None:
-    rig = Rig()
+    rig = Caller()
     for number in range(1100):
         assert await rig.status({"aud": URL, "exp": SOON, "jti": number}) == 202
     assert len(rig.app._callers._verified) == 1024
@@ -208,19 +202,19 @@ async def test_many_tokens_are_accepted_without_a_leak() -> None:
 async def test_where_endpoints_are_configured_the_audience_names_one(
     aud: str, status: int
 ) -> None:
-    rig = Rig(endpoints=("https://public.test/base/", "http://alias.test:8080"))
+    rig = Caller(endpoints=("https://public.test/base/", "http://alias.test:8080"))
     assert await rig.status({"aud": aud, "exp": SOON}) == status
 
 
 async def test_two_host_headers_are_not_believed() -> None:
     token = ("Authorization", f"Bearer {sign({'aud': URL, 'exp': SOON})}")
-    response = await answer(Rig().app, "POST", PATH, token, ("Host", "other.test"))
+    response = await answer(Caller().app, "POST", PATH, token, ("Host", "other.test"))
     assert response.status == 401
 
 
 async def test_tokens_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    rig = Rig()
+    rig = Caller()
     claims = {"aud": URL, "exp": SOON}
     assert await rig.status(claims) == 202
     assert await rig.status(claims, key="wrong") == 401

@@ -12,15 +12,19 @@ import shutil
 import ssl
 import subprocess
 from contextlib import asynccontextmanager
+from http.cookies import SimpleCookie
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp import web
+from yarl import URL
 
 from hubbub.actors import Accept, Binary, Fail, Reject, Respond, Text, events
 from hubbub.actors.handler import AsyncEventHandler, EventHandler
 from hubbub.transport.handlers import handler_specs, load_class, origin_of
 from hubbub.transport.settings import HandlerSettings, HubSettings, Live, Settings
+from hubbub.transport.webhook import Cookies
 from hubbub.transport.wire import cloudevents
 from hubbub.transport.wire.tokens import Keyring
 from support.handlers import (
@@ -279,7 +283,7 @@ async def test_a_webhook_that_is_not_there_refuses_clients() -> None:
 
 
 async def test_a_webhook_that_never_answers_fails_in_time() -> None:  # 12
-    async with hooked(timeout=0.1) as (scene, app):
+    async with hooked(timeout=0.5) as (scene, app):
         gate = asyncio.Event()
 
         async def never(_: Received) -> web.Response:
@@ -293,7 +297,7 @@ async def test_a_webhook_that_never_answers_fails_in_time() -> None:  # 12
 
 
 async def test_the_deadline_includes_retries() -> None:
-    async with hooked(timeout=0.1, delays=(3600.0,)) as (scene, app):
+    async with hooked(timeout=0.5, delays=(3600.0,)) as (scene, app):
         app.answers(status(500))
         assert isinstance(await scene.ask(said()), Fail)
     assert len(app.events) == 1
@@ -468,6 +472,29 @@ async def test_cookies_of_another_path_are_not_sent() -> None:
         await scene.ask(said())
         await scene.ask(said(number=3))
     assert all("Cookie" not in received.headers for received in app.events)
+
+
+async def test_cookies_that_grow_too_long_are_forgotten() -> None:
+    async with hooked() as (scene, app):
+        app.answers(status(200, headers={"Set-Cookie": f"a={'x' * 4096}"}))
+        await scene.ask(said())
+        await scene.ask(said(number=3))
+    assert all("Cookie" not in received.headers for received in app.events)
+
+
+async def test_the_client_unheard_for_longest_loses_its_cookies_first() -> None:
+    url = URL("http://127.0.0.1/")
+    sets: Any = SimpleNamespace(cookies=SimpleCookie("a=1"), url=url)
+    cookies = Cookies(connections=2)
+    cookies.keep("c1", sets)
+    cookies.keep("c2", sets)
+    assert cookies.header("c1", url) == (("Cookie", "a=1"),)
+    cookies.keep("c3", sets)
+    assert [bool(cookies.header(c, url)) for c in ("c1", "c2", "c3")] == [
+        True,
+        False,
+        True,
+    ]
 
 
 # TLS.

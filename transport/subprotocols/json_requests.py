@@ -7,6 +7,7 @@ of the rules are below. A JSON payload is kept as the bytes it came in.
 from __future__ import annotations
 
 import base64
+import json
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -26,6 +27,9 @@ _MOST_ID = 2**64 - 1
 _MOST_TTL = 300
 
 
+_NOTHING = msgspec.Raw()
+
+
 class _Message(msgspec.Struct, tag_field="type", rename="camel"):
     """What all requests share: the tag."""
 
@@ -42,20 +46,20 @@ class _Leave(_Message, tag="leaveGroup"):
 
 class _Send(_Message, tag="sendToGroup"):
     group: str
-    data: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = _NOTHING
     data_type: str | None = None
     no_echo: bool | None = None
     ack_id: int | None = None
-    metadata: dict[str, str] | None = None
+    metadata: msgspec.Raw = _NOTHING
     ttl_seconds: int | None = None
 
 
 class _Event(_Message, tag="event"):
     event: str
-    data: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = _NOTHING
     data_type: str | None = None
     ack_id: int | None = None
-    metadata: dict[str, str] | None = None
+    metadata: msgspec.Raw = _NOTHING
 
 
 class _SequenceAck(_Message, tag="sequenceAck"):
@@ -72,6 +76,9 @@ _decode_object: Callable[[bytes], dict[str, msgspec.Raw]] = msgspec.json.Decoder
     dict[str, msgspec.Raw]
 ).decode
 _decode_text: Callable[[msgspec.Raw], str] = msgspec.json.Decoder(str).decode
+_decode_metadata: Callable[[bytes], dict[str, str]] = msgspec.json.Decoder(
+    dict[str, str]
+).decode
 _encode = msgspec.json.encode
 _TAGS = {
     tag.lower(): tag
@@ -128,7 +135,7 @@ def _request(message: _Any) -> Request:
                 payload,
                 bool(message.no_echo),
                 None if ack_id is None else _id(ack_id),
-                message.metadata or None,
+                _metadata(message.metadata),
                 ttl,
             )
         case _Event(event=event, ack_id=ack_id):
@@ -138,7 +145,7 @@ def _request(message: _Any) -> Request:
                 event,
                 _payload(message),
                 None if ack_id is None else _id(ack_id),
-                message.metadata or None,
+                _metadata(message.metadata),
             )
         case _Join(group=group, ack_id=ack_id):
             return requests.JoinGroup(
@@ -152,6 +159,23 @@ def _request(message: _Any) -> Request:
             return requests.Ping()
         case _SequenceAck(sequence_id=sequence_id):
             return requests.AckSequence(_sequence_id(sequence_id))
+
+
+def _metadata(raw: msgspec.Raw) -> dict[str, str] | None:
+    """Read metadata; a repeated key is a fault, so the pairs are looked at too."""
+    data = bytes(raw)
+    if data in {b"", b"null"}:
+        return None
+    try:
+        metadata = _decode_metadata(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise ProtocolViolation(1007, "metadata must map strings to strings") from None
+    fault = metadata_fault(metadata.items())
+    if fault is None and len(json.loads(data, object_pairs_hook=list)) != len(metadata):
+        fault = "a metadata key is repeated"
+    if fault is not None:
+        raise ProtocolViolation(1007, fault)
+    return metadata or None
 
 
 def _group(name: str) -> str:
@@ -180,16 +204,14 @@ def _sequence_id(value: int | str) -> int:
 
 
 def _payload(message: _Send | _Event) -> Payload:
-    raw, data_type, metadata = message.data, message.data_type, message.metadata
-    if metadata:
-        fault = metadata_fault(metadata.items())
-        if fault is not None:
-            raise ProtocolViolation(1007, fault)
+    raw, data_type = message.data, message.data_type
     if not raw:
-        if metadata:
+        if _metadata(message.metadata):
             return payloads.Text("")
         raise ProtocolViolation(1007, "data is missing")
-    reader = _READERS.get(data_type or "json") or _READERS.get(str(data_type).lower())
+    reader = _READERS.get("json" if data_type is None else data_type) or _READERS.get(
+        str(data_type).lower()
+    )
     if reader is None:
         raise ProtocolViolation(1007, "dataType must be json, text, binary or protobuf")
     return reader(raw)

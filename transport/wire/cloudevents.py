@@ -1,7 +1,8 @@
 """Events as HTTP requests in the binary mode of CloudEvents, and what answers mean.
 
 Source: the service's event handler reference (URL template, the event request, answers,
-connection state, ce-signature). Time, ids and keys come in as arguments.
+connection state, ce-signature). Time, ids and keys come in as arguments. Longer than
+most files: the two directions share their headers, and are read side by side.
 """
 
 from __future__ import annotations
@@ -175,10 +176,8 @@ def request(
 
 
 def _metadata_headers(metadata: Metadata) -> list[tuple[str, str]]:
-    return [
-        (f"X-WebPubSub-Metadata-{key.lower()}", value)
-        for key, value in metadata.items()
-    ]
+    lowered = {key.lower(): value for key, value in metadata.items()}
+    return [(f"X-WebPubSub-Metadata-{key}", lowered[key]) for key in lowered]
 
 
 def _is_header_value(value: str, *, ascii_only: bool) -> bool:
