@@ -11,7 +11,7 @@ const service = new WebPubSubServiceClient(need("CONNECTION_STRING"), hub, {
 });
 
 const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+  executablePath: process.env.CHROMIUM || "/usr/bin/chromium",
   args: [
     "--no-sandbox",
     "--disable-gpu",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +38,7 @@ def story(demo: GatewayProcess, pictures: Path) -> Story:
         CONNECTION_STRING=demo.connection_string,
         HUB="demo",
         PICTURES=str(pictures),
+        CHROMIUM=shutil.which("chromium") or "",
     )
 
 

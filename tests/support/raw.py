@@ -1,4 +1,4 @@
-"""A client that says whatever a test wants, byte by byte, and a well-behaved witness."""
+"""A client that says whatever a test wants, byte by byte; and a healthy witness."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from support.wire import CLOSE, TEXT, ServerFrame, ServerFrames
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Sequence
     from types import TracebackType
 
     from support.gateway import GatewayProcess
@@ -218,8 +219,16 @@ def upgrade(
     return request(gateway, "GET", target, *upgrade_lines(protocol), *lines)
 
 
-def target(gateway: GatewayProcess, hub: str = "chat", **claims: Any) -> str:
+def target(
+    gateway: GatewayProcess,
+    hub: str = "chat",
+    *,
+    groups: Sequence[str] = (),
+    **claims: Any,
+) -> str:
     """Make the path and query that a client asks for."""
+    if groups:
+        claims["webpubsub.group"] = list(groups)
     token = gateway.token(f"/client/hubs/{hub}", **claims)
     return f"/client/hubs/{hub}?access_token={token}"
 
@@ -228,7 +237,7 @@ EVERYTHING = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]
 
 
 class Witness:
-    """A healthy client of the ``websockets`` package: it hears itself, come what may."""
+    """A healthy client of the ``websockets`` package: it hears itself throughout."""
 
     def __init__(self, gateway: GatewayProcess, hub: str) -> None:
         url = gateway.client_url(hub, "witness", EVERYTHING, ["witnesses"])

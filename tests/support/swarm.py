@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from support.raw import target, upgrade
 from support.wire import ServerFrames
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from support.gateway import GatewayProcess
 
@@ -28,14 +28,8 @@ def raise_file_limit() -> int:
 
 def resident(pid: int) -> int:
     """Give the memory of a process in bytes."""
-    statm: Path = _proc(pid) / "statm"
-    return int(statm.read_text().split()[1]) * resource.getpagesize()
-
-
-def _proc(pid: int) -> Path:
-    from pathlib import Path
-
-    return Path("/proc") / str(pid)
+    statm = Path(f"/proc/{pid}/statm").read_text()
+    return int(statm.split()[1]) * resource.getpagesize()
 
 
 class Drone(asyncio.Protocol):
@@ -53,9 +47,9 @@ class Drone(asyncio.Protocol):
         self._frames = ServerFrames()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        transport.write(self._request)
+        # uvloop's transports are no subclass of asyncio's.
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
         if self._head is not None:
@@ -80,9 +74,7 @@ class Swarm:
 
     def __init__(self, gateway: GatewayProcess, hub: str, groups: list[str]) -> None:
         self._gateway = gateway
-        self._request = upgrade(
-            gateway, target(gateway, hub, **{"webpubsub.group": groups})
-        )
+        self._request = upgrade(gateway, target(gateway, hub, groups=groups))
         self._count = 0
         self._awaited = 0
         self._reached = asyncio.Event()

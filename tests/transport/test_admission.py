@@ -1,4 +1,4 @@
-"""Who may come in: checks, their order and their statuses (the reference, 1.1 to 1.6)."""
+"""Who may come in: checks, their order, their statuses (client protocols, 1)."""
 
 from __future__ import annotations
 
@@ -486,7 +486,7 @@ def test_a_bad_raw_mode_is_a_400_whatever_the_subprotocol(
 # The order of checks.
 
 BAD_HUB = "/client/hubs/1?access_token=garbage"
-BAD_GROUP = {"webpubsub.group": [""]}
+BAD_GROUP: dict[str, Any] = {"webpubsub.group": [""]}
 
 
 @pytest.mark.parametrize(

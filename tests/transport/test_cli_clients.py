@@ -30,7 +30,7 @@ def test_listen_prints_what_publish_sends_to_a_group_of_any_kind(
     listener = place.start("listen", "a/b c", "--count", "3")
     listener.await_said("listening to a/b c")
     for content in (["hi\nthere"], ["--json-data", '{"x": 1.0}'], ["--binary", file]):
-        code, out, err = place.run("publish", *map(str, content), "--group", "a/b c")
+        code, out, err = place.publish(*map(str, content), "--group", "a/b c")
         assert (code, out, err) == (0, "", "published\n")
     code, out, _ = listener.end()
     assert code == 0
@@ -44,8 +44,8 @@ def test_listen_prints_what_publish_sends_to_a_group_of_any_kind(
 def test_publish_reaches_all_and_a_user_and_a_connection(place: Place) -> None:
     listener = place.start("listen", "--user", "al ice", "--count", "2", "--json")
     listener.await_said("listening")
-    assert place.run("publish", "to all", "--all")[0] == 0
-    assert place.run("publish", "to her", "--user", "al ice")[0] == 0
+    assert place.publish("to all", "--all")[0] == 0
+    assert place.publish("to her", "--user", "al ice")[0] == 0
     code, out, _ = listener.end()
     assert code == 0
     said = [json.loads(line) for line in out.splitlines()]
@@ -58,7 +58,7 @@ def test_publish_reaches_all_and_a_user_and_a_connection(place: Place) -> None:
 def test_publish_reaches_one_connection(place: Place) -> None:
     client = place.start("connect", "--json")
     connection = json.loads(client.await_line())["connectionId"]
-    assert place.run("publish", "psst", "--connection", connection)[0] == 0
+    assert place.publish("psst", "--connection", connection)[0] == 0
     assert json.loads(client.await_line())["data"] == "psst"
     client.write("quit")
     assert client.end()[0] == 0
@@ -67,7 +67,7 @@ def test_publish_reaches_one_connection(place: Place) -> None:
 def test_publish_binary_reads_stdin(place: Place) -> None:
     listener = place.start("listen", "g", "--count", "1")
     listener.await_said("listening")
-    assert place.run("publish", "--binary", "-", "--group", "g", text="abc")[0] == 0
+    assert place.publish("--binary", "-", "--group", "g", text="abc")[0] == 0
     assert listener.end()[1] == "[g] (binary, 3 bytes) YWJj\n"
 
 
@@ -75,7 +75,7 @@ def test_json_is_passed_on_as_it_was_written_but_on_one_line(place: Place) -> No
     listener = place.start("listen", "g", "--json", "--count", "1")
     listener.await_said("listening")
     written = '{"big": 123456789012345678901234567890,\n "one": 1.00}'
-    place.run("publish", "--json-data", written, "--group", "g")
+    place.publish("--json-data", written, "--group", "g")
     (line,) = listener.end()[1].splitlines()
     assert written.replace("\n", " ") in line
 

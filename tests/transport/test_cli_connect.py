@@ -8,10 +8,11 @@ import pytest
 
 from hubbub.transport.cli_connect import UsageError, parse
 from support.commands import Place, place_at
-from support.gateway import GatewayProcess
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from support.gateway import GatewayProcess
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_connect_talks_to_a_listener_while_its_input_stays_open(place: Place) ->
     client.await_said("connected")
     client.write("join g")
     client.await_said("done: join g")
-    place.run("publish", "ping", "--group", "g")
+    place.publish("ping", "--group", "g")
     assert client.await_line() == "[g] ping"
     assert client.end()[0] == 0
 

@@ -11,7 +11,7 @@ import threading
 import time
 import zlib
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,6 +25,7 @@ from support.raw import (
     metrics,
     target,
 )
+from support.swarm import resident
 from support.wire import (
     BINARY,
     CLOSE,
@@ -39,7 +40,7 @@ from support.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 MIB = 1 << 20
@@ -81,10 +82,16 @@ def opened(
     gateway: GatewayProcess,
     protocol: str | None = JSON,
     hub: str = "frames",
-    **claims: Any,
+    groups: Sequence[str] = (),
 ) -> RawClient:
-    claims = {"role": EVERYTHING, **claims}
-    return RawClient(gateway).open(target(gateway, hub, **claims), protocol=protocol)
+    wanted = target(gateway, hub, groups=groups, role=EVERYTHING, sub="mallory")
+    return RawClient(gateway).open(wanted, protocol=protocol)
+
+
+def publication(group: str, data: object, **more: object) -> bytes:
+    return text(
+        json.dumps({"type": "sendToGroup", "group": group, "data": data, **more})
+    )
 
 
 BROKEN: dict[str, tuple[bytes, int]] = {
@@ -192,7 +199,7 @@ def test_what_came_before_a_broken_frame_is_carried_out(
     gateway: GatewayProcess,
 ) -> None:
     with (
-        opened(gateway, **{"webpubsub.group": ["will"]}) as heir,
+        opened(gateway, groups=["will"]) as heir,
         opened(gateway) as client,
     ):
         client.send(
@@ -208,12 +215,9 @@ def test_what_came_before_a_broken_frame_is_carried_out(
 
 def test_nothing_follows_a_close_frame(gateway: GatewayProcess) -> None:
     for _ in range(20):
-        with opened(gateway, **{"webpubsub.group": ["own"]}) as client:
+        with opened(gateway, groups=["own"]) as client:
             client.send(
-                *(
-                    text('{"type":"sendToGroup","group":"own","data":1,"ackId":%d}' % n)
-                    for n in range(20)
-                ),
+                *(publication("own", number, ackId=number) for number in range(20)),
                 text("broken"),
             )
             assert client.messages_to_close()[1][0] == 1007
@@ -237,7 +241,7 @@ def test_a_message_behind_a_close_frame_is_not_carried_out(
     gateway: GatewayProcess,
 ) -> None:
     with (
-        opened(gateway, **{"webpubsub.group": ["quiet"]}) as heir,
+        opened(gateway, groups=["quiet"]) as heir,
         opened(gateway) as client,
     ):
         client.send(
@@ -258,13 +262,13 @@ def sized(size: int) -> bytes:
 
 
 def test_a_message_of_exactly_one_mebibyte_is_served(gateway: GatewayProcess) -> None:
-    with opened(gateway, **{"webpubsub.group": ["big"]}) as client:
+    with opened(gateway, groups=["big"]) as client:
         client.send(client_frame(TEXT, sized(MIB)))
         assert len(client.message()["data"]) > MIB - 100
 
 
 def test_a_message_of_one_byte_more_is_a_1009(gateway: GatewayProcess) -> None:
-    with opened(gateway, **{"webpubsub.group": ["big"]}) as client:
+    with opened(gateway, groups=["big"]) as client:
         client.send_if_possible(client_frame(TEXT, sized(MIB + 1)))
         messages, (code, reason) = client.messages_to_close()
     assert code == 1009
@@ -285,7 +289,7 @@ def test_fragments_of_more_than_a_mebibyte_are_a_1009(gateway: GatewayProcess) -
 def test_a_mebibyte_in_fragments_is_served(gateway: GatewayProcess) -> None:
     data, piece = sized(MIB), 10_000
     pieces = [data[start : start + piece] for start in range(0, MIB, piece)]
-    with opened(gateway, **{"webpubsub.group": ["big"]}) as client:
+    with opened(gateway, groups=["big"]) as client:
         for number, part in enumerate(pieces):
             client.send(
                 client_frame(
@@ -367,7 +371,7 @@ def test_a_flood_of_messages_is_served_completely_and_in_order(
         )
         for n in range(count)
     )
-    with opened(gateway, **{"webpubsub.group": ["flood"]}) as client:
+    with opened(gateway, groups=["flood"]) as client:
         writer = threading.Thread(target=client.send, args=(stream,))
         writer.start()
         healthy.check()
@@ -380,19 +384,18 @@ def test_a_slow_client_is_closed_and_counted_and_others_get_everything(
     gateway: GatewayProcess, healthy: Witness
 ) -> None:
     before = metrics(gateway)["hubbub_slow_clients_total"]
-    group = {"webpubsub.group": ["busy"]}
     count, filler = 3000, "x" * 10_000
     with (
         RawClient(gateway, receive_buffer=4096) as stalled,
-        opened(gateway, **group) as quick,
+        opened(gateway, groups=["busy"]) as quick,
         opened(gateway) as publisher,
     ):
-        stalled.open(target(gateway, "frames", **group))
+        stalled.open(target(gateway, "frames", groups=["busy"]))
         got: list[int] = []
 
         def read() -> None:
-            for _ in range(count):
-                got.append(int(quick.message()["data"].partition(" ")[0]))
+            messages = (quick.message()["data"] for _ in range(count))
+            got.extend(int(data.partition(" ")[0]) for data in messages)
 
         reader = threading.Thread(target=read)
         reader.start()
@@ -547,16 +550,10 @@ def test_what_was_sent_before_the_end_of_the_stream_is_carried_out(
     gateway: GatewayProcess,
 ) -> None:
     count = 1000
-    with opened(gateway, **{"webpubsub.group": ["legacy"]}) as heir:
-        with opened(gateway) as client:
-            client.send(
-                *(
-                    text('{"type":"sendToGroup","group":"legacy","data":%d}' % n)
-                    for n in range(count)
-                )
-            )
-            client.socket.shutdown(socket.SHUT_WR)
-            got = [heir.message()["data"] for _ in range(count)]
+    with opened(gateway, groups=["legacy"]) as heir, opened(gateway) as client:
+        client.send(*(publication("legacy", number) for number in range(count)))
+        client.socket.shutdown(socket.SHUT_WR)
+        got = [heir.message()["data"] for _ in range(count)]
     assert got == list(range(count))
 
 
@@ -565,7 +562,7 @@ def test_closes_are_counted_and_logged_with_their_cause(
 ) -> None:
     name = 'hubbub_connections_closed_total{code="1003"}'
     before = metrics(gateway).get(name, 0)
-    with opened(gateway, sub="mallory") as client:
+    with opened(gateway) as client:
         client.send(client_frame(BINARY, b"x"))
         _, (_, reason) = client.messages_to_close()
     await_metric(gateway, name, before + 1)
@@ -583,9 +580,7 @@ def deflated(data: bytes, bits: int = 12) -> bytes:
 
 
 def packed(gateway: GatewayProcess, *groups: str) -> RawClient:
-    wanted = target(
-        gateway, "frames", role=EVERYTHING, **{"webpubsub.group": list(groups)}
-    )
+    wanted = target(gateway, "frames", role=EVERYTHING, groups=groups)
     client = RawClient(gateway)
     answer = client.upgrade(wanted, OFFER)
     assert "permessage-deflate" in answer.headers["sec-websocket-extensions"]
@@ -621,14 +616,14 @@ def test_a_deflate_bomb_is_a_1009(gateway: GatewayProcess, size: int) -> None:
     deflate = zlib.compressobj(3, wbits=-12)
     bomb = b"".join(deflate.compress(b"x" * MIB) for _ in range(size // MIB))
     bomb += deflate.compress(b"x" * (size % MIB)) + deflate.flush(zlib.Z_SYNC_FLUSH)
-    memory = resident(gateway)
+    memory = resident(gateway.pid)
     with packed(gateway) as client:
         client.send_if_possible(client_frame(TEXT, bomb[:-4], rsv=4, mask=NO_OP_MASK))
         messages, (code, reason) = client.messages_to_close()
     assert code == 1009
     assert reason
     assert [message["event"] for message in messages] == ["disconnected"]
-    assert resident(gateway) - memory < 32 * MIB
+    assert resident(gateway.pid) - memory < 32 * MIB
 
 
 def test_a_mebibyte_that_was_deflated_is_served(gateway: GatewayProcess) -> None:
@@ -693,12 +688,6 @@ def test_odd_offers_of_extensions_are_declined_or_refused(
         if answer.status == 101:
             assert "sec-websocket-extensions" not in answer.headers
             assert client.message()["event"] == "connected"
-
-
-def resident(gateway: GatewayProcess) -> int:
-    """Give the memory of the process in bytes."""
-    with open(f"/proc/{gateway.pid}/statm") as file:  # noqa: PTH123 - not a file on disk
-        return int(file.read().split()[1]) * 4096
 
 
 def test_nothing_hostile_was_an_error_of_ours(gateway: GatewayProcess) -> None:

@@ -269,7 +269,7 @@ def test_only_allowed_origins_come_in(
 
 
 def test_an_invalid_initial_group_is_a_400(gateway: GatewayProcess) -> None:
-    bad = target(gateway, **{"webpubsub.group": [" "]})
+    bad = target(gateway, groups=[" "])
     status, body = refused(gateway, upgrade(gateway, bad))
     assert status == 400
     assert "group" in body

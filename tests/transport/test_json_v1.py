@@ -49,25 +49,33 @@ READ: list[tuple[str, requests.Request]] = [
         requests.LeaveGroup("room-7", 2),
     ),
     (
-        '{"type":"sendToGroup","group":"room-7","dataType":"text","data":"hi",'
-        '"noEcho":true,"ackId":3}',
+        (
+            '{"type":"sendToGroup","group":"room-7","dataType":"text","data":"hi",'
+            '"noEcho":true,"ackId":3}'
+        ),
         requests.SendToGroup("room-7", payloads.Text("hi"), True, 3),
     ),
     (
-        '{"type":"sendToGroup","group":"room-7","dataType":"binary","data":"AQI=",'
-        '"noEcho":false}',
+        (
+            '{"type":"sendToGroup","group":"room-7","dataType":"binary","data":"AQI=",'
+            '"noEcho":false}'
+        ),
         requests.SendToGroup("room-7", payloads.Binary(b"\x01\x02")),
     ),
     (
-        '{"type":"sendToGroup","group":"room-7","data":{"k":1},"ttlSeconds":30,'
-        '"metadata":{"trace":"t-1"},"ackId":4}',
+        (
+            '{"type":"sendToGroup","group":"room-7","data":{"k":1},"ttlSeconds":30,'
+            '"metadata":{"trace":"t-1"},"ackId":4}'
+        ),
         requests.SendToGroup(
             "room-7", payloads.Json(b'{"k":1}'), False, 4, {"trace": "t-1"}, 30
         ),
     ),
     (
-        '{"type":"event","event":"order.new","dataType":"json","data":{"id":9},'
-        '"ackId":5}',
+        (
+            '{"type":"event","event":"order.new","dataType":"json","data":{"id":9},'
+            '"ackId":5}'
+        ),
         requests.SendEvent("order.new", payloads.Json(b'{"id":9}'), 5),
     ),
     ('{"type":"ping"}', requests.Ping()),
@@ -321,8 +329,10 @@ SAID: list[tuple[pushes.Push, str]] = [
     ),
     (
         pushes.Connected("3f0c", "alice", "eyJ"),
-        '{"type":"system","event":"connected","userId":"alice","connectionId":"3f0c",'
-        '"reconnectionToken":"eyJ"}',
+        (
+            '{"type":"system","event":"connected","userId":"alice","connectionId":"3f0c",'
+            '"reconnectionToken":"eyJ"}'
+        ),
     ),
     (
         pushes.Disconnected('Closed by "x".'),
@@ -330,18 +340,24 @@ SAID: list[tuple[pushes.Push, str]] = [
     ),
     (
         G("room-7", "alice", payloads.Text("hi")),
-        '{"type":"message","from":"group","group":"room-7","fromUserId":"alice",'
-        '"dataType":"text","data":"hi"}',
+        (
+            '{"type":"message","from":"group","group":"room-7","fromUserId":"alice",'
+            '"dataType":"text","data":"hi"}'
+        ),
     ),
     (
         G("room-7", None, payloads.Text("hi")),
-        '{"type":"message","from":"group","group":"room-7","dataType":"text",'
-        '"data":"hi"}',
+        (
+            '{"type":"message","from":"group","group":"room-7","dataType":"text",'
+            '"data":"hi"}'
+        ),
     ),
     (
         S(payloads.Json(b'{"k":1}'), {"trace": "t-1"}),
-        '{"type":"message","from":"server","dataType":"json","data":{"k":1},'
-        '"metadata":{"trace":"t-1"}}',
+        (
+            '{"type":"message","from":"server","dataType":"json","data":{"k":1},'
+            '"metadata":{"trace":"t-1"}}'
+        ),
     ),
     (
         S(payloads.Binary(b"\x01\x02")),
@@ -357,13 +373,17 @@ SAID: list[tuple[pushes.Push, str]] = [
     ),
     (
         S(payloads.Text('"\\\n\u2028é\U0001f600')),
-        '{"type":"message","from":"server","dataType":"text",'
-        '"data":"\\"\\\\\\n\u2028é\U0001f600"}',
+        (
+            '{"type":"message","from":"server","dataType":"text",'
+            '"data":"\\"\\\\\\n\u2028é\U0001f600"}'
+        ),
     ),
     (
         G('a"b', "u\\", payloads.Text("x")),
-        '{"type":"message","from":"group","group":"a\\"b","fromUserId":"u\\\\",'
-        '"dataType":"text","data":"x"}',
+        (
+            '{"type":"message","from":"group","group":"a\\"b","fromUserId":"u\\\\",'
+            '"dataType":"text","data":"x"}'
+        ),
     ),
     (pushes.Ack(3), '{"type":"ack","ackId":3,"success":true}'),
     (pushes.Ack(MOST_ID), f'{{"type":"ack","ackId":{MOST_ID},"success":true}}'),
@@ -374,13 +394,17 @@ SAID: list[tuple[pushes.Push, str]] = [
                 pushes.AckName.FORBIDDEN, "No permission to publish to room-7."
             ),
         ),
-        '{"type":"ack","ackId":3,"success":false,"error":{"name":"Forbidden",'
-        '"message":"No permission to publish to room-7."}}',
+        (
+            '{"type":"ack","ackId":3,"success":false,"error":{"name":"Forbidden",'
+            '"message":"No permission to publish to room-7."}}'
+        ),
     ),
     (
         pushes.Ack(3, pushes.AckError(pushes.AckName.DUPLICATE, "again")),
-        '{"type":"ack","ackId":3,"success":false,"error":{"name":"Duplicate",'
-        '"message":"again"}}',
+        (
+            '{"type":"ack","ackId":3,"success":false,"error":{"name":"Duplicate",'
+            '"message":"again"}}'
+        ),
     ),
     (pushes.Pong(), '{"type":"pong"}'),
 ]
@@ -504,6 +528,15 @@ def test_any_json_value_goes_through_byte_for_byte(
     )
 
 
+def code_of(data: bytes, text: bool) -> int | None:
+    """Decode; give the close code, if that is how it ends."""
+    try:
+        V1.decode(data, text)
+    except ProtocolViolation as violation:
+        return violation.code
+    return None
+
+
 @settings(deadline=None)
 @given(st.binary(max_size=200), st.booleans())
 @example(b'{"type":"\xff"}', True)
@@ -512,10 +545,7 @@ def test_any_json_value_goes_through_byte_for_byte(
 @example(b'{"type":"EVENT","event":"\xff","data":1}', True)
 @example(b'{"TYPE":1}', True)
 def test_arbitrary_bytes_raise_nothing_but_a_violation(data: bytes, text: bool) -> None:
-    try:
-        V1.decode(data, text)
-    except ProtocolViolation as violation:
-        assert violation.code in {1003, 1007}
+    assert code_of(data, text) in {None, 1003, 1007}
 
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text())
@@ -545,10 +575,7 @@ fields = st.dictionaries(
 @settings(deadline=None)
 @given(fields)
 def test_arbitrary_fields_raise_nothing_but_a_violation(fields: dict[str, Any]) -> None:
-    try:
-        decode(json.dumps(fields))
-    except ProtocolViolation as violation:
-        assert violation.code == 1007
+    assert code_of(json.dumps(fields).encode(), True) in {None, 1007}
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.binary())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,7 +39,7 @@ def read(stream: bytes, *cuts: int, most: int = MANY, limit: int = LIMIT) -> Fou
     reader = Reader(protocol(limit), limit)
     found: Found = []
     edges = [0, *sorted(cuts), len(stream)]
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in pairwise(edges):
         if start == stop:
             continue
         reader.feed(stream[start:stop])
@@ -195,7 +197,8 @@ def test_reading_stops_at_the_number_asked_for_and_goes_on_later() -> None:
     reader.feed(b"".join(text(str(number)) for number in range(10)))
     pages = [reader.read(4) for _ in range(4)]
     assert [len(page) for page in pages] == [4, 4, 2, 0]
-    assert [int(m[0] or b"") for page in pages for m in page] == list(range(10))
+    expected = [Message(b"%d" % number, True) for number in range(10)]
+    assert [message for page in pages for message in page] == expected
 
 
 def test_pings_are_answered_with_their_payload() -> None:

@@ -5,41 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from hubbub.transport import config_tables
 from hubbub.transport.config_environment import ENVIRONMENT, OTHER_VARIABLES
-from hubbub.transport.configuration import (
-    ConfigurationError,
-    Flags,
-    load,
-)
 from hubbub.transport.settings import (
     HandlerSettings,
     HubSettings,
     Limits,
     Settings,
 )
+from support.settings import KEY, OTHER_KEY, settings_of
 
-KEY = "an-access-key-of-the-tests-0123456789"
-OTHER_KEY = "another-key-of-the-tests-0123456789ab"
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
-
-
-def settings_of(
-    folder: Path, toml: str, environ: dict[str, str] | None = None, **flags: object
-) -> Settings:
-    file = folder / "hubbub.toml"
-    file.write_text(toml)
-    return load(Flags(config=str(file), **flags), environ or {})  # type: ignore[arg-type]
-
-
-def fault_of(
-    folder: Path, toml: str, environ: dict[str, str] | None = None, **flags: object
-) -> str:
-    with pytest.raises(ConfigurationError) as caught:
-        settings_of(folder, toml, environ, **flags)
-    return str(caught.value).replace(f"{folder}/", "")
 
 
 def test_every_setting_has_a_key_in_the_file() -> None:

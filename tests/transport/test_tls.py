@@ -7,7 +7,6 @@ import os
 import shutil
 import ssl
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +19,7 @@ from support.wire import client_frame, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 MIB = 1 << 20
 CONFIG = """
@@ -37,7 +37,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
             pytest.fail(message)
         pytest.skip(message)
     folder: Path = tmp_path_factory.mktemp("tls")
-    options = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    options = (
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    )
     names = "subjectAltName=DNS:localhost,IP:127.0.0.1"
     subprocess.run(
         [
@@ -109,7 +111,7 @@ def test_the_scheme_of_an_audience_does_not_matter(
 def test_a_mebibyte_goes_through_whole(
     gateway: GatewayProcess, trust: ssl.SSLContext
 ) -> None:
-    wanted = target(gateway, "tls", role=EVERYTHING, **{"webpubsub.group": ["big"]})
+    wanted = target(gateway, "tls", role=EVERYTHING, groups=["big"])
     body = {"type": "sendToGroup", "group": "big", "data": "x" * (MIB - 100)}
     with RawClient(gateway, tls=trust) as client:
         client.open(wanted)
@@ -159,7 +161,9 @@ def test_a_reset_within_the_tls_handshake_disturbs_nobody(
         assert client.answer().status == 200
 
 
-def test_a_drain_says_goodbye_over_tls(certificate: Path, trust: ssl.SSLContext) -> None:
+def test_a_drain_says_goodbye_over_tls(
+    certificate: Path, trust: ssl.SSLContext
+) -> None:
     with GatewayProcess(
         *("--tls-cert", str(certificate)),
         *("--tls-key", str(certificate.with_name("key.pem"))),
