@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from hubbub.transport.session import Front
 
 
+_LINGER = 0.5
+"""Seconds to read on after an answer that did not wait for the body."""
+
+
 class FrontDoor(HttpToolsProtocol):
     """One TCP connection until it is closed or becomes a WebSocket."""
 
@@ -39,9 +43,11 @@ class FrontDoor(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._front = front
+        self.timeout_keep_alive = front.live.settings.limits.idle_seconds  # type: ignore[assignment] # seconds, whole or not
         self._deadline: asyncio.TimerHandle | None = None
         self._in_head = True
         self._in_body = False
+        self._lingering = False
         self._head_size = 0
         self._names: list[bytes] = []
 
@@ -57,6 +63,8 @@ class FrontDoor(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what the socket brings (asyncio's protocol)."""
+        if self._lingering:
+            return
         self._unset_keepalive_if_required()
         if self._in_head:
             if self._deadline is None:
@@ -67,9 +75,7 @@ class FrontDoor(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
                 self._upgrade(data[upgrade.args[0] :])
-            else:
-                self._turn_away(400, "Only WebSocket upgrades are understood here.")
-            return
+            return  # any other upgrade is ignored: an ordinary answer is on its way
         except httptools.HttpParserError:
             if self._head_size > self._front.live.settings.limits.head_size:
                 self._turn_away(431, "The request head is too large.")
@@ -115,10 +121,16 @@ class FrontDoor(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """End a response; a body that is still under way ends the connection."""
+        """End a response; a body that is still under way ends the connection.
+
+        Not at once: closing with unread bytes resets the connection, and the client
+        might never read the answer that says why.
+        """
         super().on_response_complete()
         if self._in_body and not self.transport.is_closing():
-            self.transport.close()
+            self._unset_keepalive_if_required()
+            self._lingering = True
+            self.loop.call_later(_LINGER, self.transport.close)
 
     def _should_upgrade_to_ws(self) -> bool:
         return True  # to a door of ours, not to a protocol class of uvicorn's

@@ -38,9 +38,11 @@ class Control(msgspec.Struct, frozen=True):
     """A pong, or the end: what the library made of a control or a broken frame.
 
     ``opcode`` is the control frame's; None when the library failed the connection.
+    ``answer`` is what the library wants to send back at once: a pong.
     """
 
     opcode: Opcode | None
+    answer: bytes = b""
 
 
 class Reader:
@@ -102,7 +104,7 @@ class Reader:
             stop = position + head + length
             if stop > end:
                 break
-            if (first == _TEXT or first == _BINARY) and not fragmented:  # noqa: PLR1714 - faster
+            if (first == _TEXT or first == _BINARY) and not fragmented:  # noqa: PLR1714, SIM109 - faster
                 start = position + head
                 data = apply_mask(buffer[start:stop], buffer[start - 4 : start])
                 found.append(Message(data, first == _TEXT))
@@ -134,6 +136,8 @@ class Reader:
                         whole = bytes(self._fragments)
                         self._fragments = None
                         found.append(Message(whole, self._text))
+                case Opcode.PING:
+                    found.append(Control(opcode, b"".join(protocol.data_to_send())))
                 case _:
                     found.append(Control(opcode))
         if protocol.parser_exc is not None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import logging
 import secrets
 import signal
@@ -25,6 +24,7 @@ from hubbub.actors.messages import internal
 from hubbub.actors.runtime import supervision
 from hubbub.actors.runtime.dispatcher import Dispatcher
 from hubbub.actors.runtime.reply import Reply
+from hubbub.transport.configuration import is_loopback
 from hubbub.transport.front_door import FrontDoor
 from hubbub.transport.handlers import handler_specs
 from hubbub.transport.keepalive import Keepalive
@@ -43,6 +43,7 @@ logger = logging.getLogger(__name__)
 _BACKLOG = 4096
 _ALLOCATIONS_PER_COLLECTION = 50_000
 """Between collections of the youngest; the default of 700 costs a tenth of a core."""
+_ANY_HOST = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - compared, not bound
 _SWITCH_INTERVAL = 0.0005
 """Seconds a thread may keep the interpreter: handler threads must get turns."""
 
@@ -63,6 +64,8 @@ def run(
     Returns:
         The exit status: 0 after a drain, 1 when the port cannot be opened.
     """
+    # Until the loop handles it, a reload must not end the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         listener = _listen(settings)
     except OSError as error:
@@ -101,7 +104,8 @@ class Process:
     @property
     def endpoint(self) -> str:
         """The public URL of this gateway."""
-        return self._live.settings.endpoints[0]
+        endpoints = self._live.settings.endpoints
+        return endpoints[0] if endpoints else f"http://127.0.0.1:{self._port}"
 
     async def main(self, announce: Callable[[str], None]) -> int:
         """Run until a signal; see ``run``."""
@@ -134,11 +138,9 @@ class Process:
         front = Front(
             self._gateway, dispatcher, self._live, self._stats, self._keepalive
         )
-        self._server = _Server(_http_config(front))
+        self._server = _Server(front)
         self._serving = loop.create_task(self._server.serve([self._listener]))
         await self._server.listening.wait()
-        if self._serving.done():
-            await self._serving  # it failed: raise what it raised
 
     async def stop(self) -> None:
         """Drain: refuse newcomers, close every client with a reason, then end."""
@@ -151,7 +153,7 @@ class Process:
         try:
             async with asyncio.timeout(seconds):
                 await drained
-                while self._stats.open:
+                while self._stats.open:  # noqa: ASYNC110 - counted, not signalled
                     await asyncio.sleep(0.01)
         except TimeoutError:
             logger.warning("%d clients did not leave in time", self._stats.open)
@@ -195,8 +197,9 @@ class Process:
 class _Server(uvicorn.Server):
     """uvicorn's server, with our signals and our drain."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
+    def __init__(self, front: Front) -> None:
+        super().__init__(_http_config(front))
+        self._front = front
         self.listening = asyncio.Event()
 
     @contextlib.contextmanager
@@ -205,11 +208,22 @@ class _Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, and say so."""
-        try:
-            await super().startup(sockets)
-        finally:
-            self.listening.set()
+        """Listen, and say so; uvicorn's own sets no limit to a TLS handshake."""
+        config, front = self.config, self._front
+        loop = asyncio.get_running_loop()
+        limit = front.live.settings.limits.head_seconds
+        self.servers = [
+            await loop.create_server(
+                lambda: FrontDoor(front, config, self.server_state, {}, loop),
+                sock=listener,
+                ssl=config.ssl,
+                ssl_handshake_timeout=limit if config.ssl else None,
+                backlog=config.backlog,
+            )
+            for listener in sockets or ()
+        ]
+        self.started = True
+        self.listening.set()
 
     def refuse_newcomers(self) -> None:
         """Close the listening sockets; established connections stay."""
@@ -221,7 +235,6 @@ def _http_config(front: Front) -> uvicorn.Config:
     settings = front.live.settings
     return uvicorn.Config(
         web_app(front),
-        http=partial(FrontDoor, front),  # type: ignore[arg-type] # a class, prepared
         ws="none",
         lifespan="off",
         log_config=None,
@@ -253,28 +266,20 @@ def with_endpoints(settings: Settings, port: int) -> Settings:
     """Fill in the endpoints: where we listen, and the other names of loopback.
 
     Tokens name their audience; on loopback 127.0.0.1 and localhost are the same to a
-    person, so they are to us.
+    person, so they are to us. A gateway that listens everywhere and was not told its
+    name has none: then the request's own Host counts.
     """
     endpoints = list(settings.endpoints)
-    if not endpoints:
+    if not endpoints and settings.host not in _ANY_HOST:
         scheme = "https" if settings.tls_cert else "http"
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         endpoints = [f"{scheme}://{host}:{port}"]
     for url in tuple(endpoints):
         parts = urlsplit(url)
-        if parts.hostname is not None and _is_loopback(parts.hostname):
+        if parts.hostname is not None and is_loopback(parts.hostname):
             tail = f":{parts.port}" if parts.port else ""
             for host in ("127.0.0.1", "localhost", "[::1]"):
                 alias = f"{parts.scheme}://{host}{tail}{parts.path}"
                 if alias not in endpoints:
                     endpoints.append(alias)
     return msgspec.structs.replace(settings, port=port, endpoints=tuple(endpoints))
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -89,6 +89,7 @@ class Session(asyncio.Protocol):
         agreed: Agreed,
         connection: Ref[Request] | None,
         label: str,
+        outlet: type[SocketOutlet] = SocketOutlet,
     ) -> None:
         limits = front.live.settings.limits
         self._front = front
@@ -103,7 +104,7 @@ class Session(asyncio.Protocol):
         self._recorded = False
         self._paused = _SLICED  # until the connection has entered its hub
         self._timer: asyncio.TimerHandle | None = None
-        self.outlet = SocketOutlet(
+        self.outlet = outlet(
             transport,
             codec(agreed.composer, _window_bits(protocol)),
             agreed.name,
@@ -177,12 +178,7 @@ class Session(asyncio.Protocol):
                 code = 1002 if close is None else int(close.code)
                 self._break(code, "" if close is None else close.reason)
             case _:
-                self._answer()
-
-    def _answer(self) -> None:
-        """Send what the library wants to say (a ping, a pong)."""
-        for data in self._protocol.data_to_send():
-            self.outlet.append(data, 0)
+                self.outlet.append(control.answer, 0)
 
     def _break(self, code: int, reason: str) -> None:
         """Read no more; the connection ends after what came before."""
@@ -237,7 +233,7 @@ class Session(asyncio.Protocol):
             return False
         self._expects_pong = True
         self._protocol.send_ping(b"")
-        self._answer()
+        self.outlet.append(b"".join(self._protocol.data_to_send()), 0)
         return True
 
     def _too_slow(self) -> None:
@@ -270,7 +266,7 @@ class Session(asyncio.Protocol):
             self._transport.write(last)
         else:
             self.outlet.append(last, 0)
-            self.outlet.flush()
+            self.outlet.seal()
         loop = asyncio.get_running_loop()
         seconds = self._front.live.settings.limits.close_seconds
         self._timer = loop.call_later(seconds, self._transport.abort)
@@ -287,9 +283,11 @@ class Session(asyncio.Protocol):
         if self._protocol.parser_exc is not None:
             self._reader.drop()
             return
-        for message in self._reader.read(MESSAGES_PER_TURN):
-            if isinstance(message, Control) and message.opcode in {Opcode.CLOSE, None}:
+        while messages := self._reader.read(MESSAGES_PER_TURN):
+            last = messages[-1]
+            if isinstance(last, Control) and last.opcode in {Opcode.CLOSE, None}:
                 self._transport.close()
+                return
 
     def eof_received(self) -> bool:
         """Let the transport close (asyncio's protocol)."""

@@ -23,7 +23,7 @@ class HandlerSettings(
     handler: str | None = None
     """``module:Class`` of an EventHandler or AsyncEventHandler."""
     user_events: str | None = None
-    """Pattern of user event names (``*``, ``order.*, message``); None: no user event."""
+    """Pattern of user event names (``*``, ``order.*, message``); None: none."""
     system_events: tuple[str, ...] = ()
     """Any of ``connect``, ``connected``, ``disconnected``."""
     presence_events: tuple[str, ...] = ()

@@ -241,14 +241,26 @@ class Witness:
 
     def __init__(self, gateway: GatewayProcess, hub: str) -> None:
         url = gateway.client_url(hub, "witness", EVERYTHING, ["witnesses"])
-        self._socket = connect(
+        self._connecting = connect(
             url,
             subprotocols=[Subprotocol(JSON)],
             open_timeout=SECONDS,
             compression=None,
         )
-        assert json.loads(self._socket.recv(SECONDS))["event"] == "connected"
         self._number = 0
+
+    def __enter__(self) -> Self:
+        self._socket = self._connecting.__enter__()
+        assert json.loads(self._socket.recv(SECONDS))["event"] == "connected"
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connecting.__exit__(kind, error, trace)
 
     def check(self) -> None:
         """Publish to a group of its own; hear the echo, then the ack."""
@@ -267,9 +279,6 @@ class Witness:
         assert (echo["type"], echo["data"]) == ("message", self._number)
         ack = json.loads(self._socket.recv(SECONDS))
         assert ack == {"type": "ack", "ackId": self._number, "success": True}
-
-    def close(self) -> None:
-        self._socket.close()
 
 
 def metrics(gateway: GatewayProcess) -> dict[str, float]:

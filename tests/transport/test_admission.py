@@ -19,7 +19,7 @@ from hubbub.transport.settings import HubSettings, Settings
 from hubbub.transport.wire.tokens import Keyring
 
 NOW = 1_700_000_000
-KEY = "primary-key-0123456789abcdef0123456789abcdef"
+KEY = "primary-key-" + "0123456789abcdef" * 4
 SECOND = "secondary-key-0123456789abcdef0123456789abcdef"
 ENDPOINT = "http://h.example:8080"
 SETTINGS = Settings(

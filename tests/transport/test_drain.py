@@ -187,8 +187,10 @@ def keys(primary: str, secondary: str) -> str:
 
 
 def test_keys_are_rotated_without_losing_a_client(tmp_path: Path) -> None:
-    with start(tmp_path, keys(KEY, SECONDARY_KEY), keys=()) as gateway:
-        witness = Witness(gateway, "chat")
+    with (
+        start(tmp_path, keys(KEY, SECONDARY_KEY), keys=()) as gateway,
+        Witness(gateway, "chat") as witness,
+    ):
         assert [status(gateway, key) for key in (KEY, SECONDARY_KEY, THIRD_KEY)] == [
             101,
             101,
@@ -211,12 +213,14 @@ def test_keys_are_rotated_without_losing_a_client(tmp_path: Path) -> None:
                     "Content-Length: 0",
                 )
                 assert server.answer().status == expected
-        witness.close()
+        witness.check()
 
 
 def test_a_bad_file_is_refused_and_the_old_one_stays(tmp_path: Path) -> None:
-    with start(tmp_path, keys(KEY, SECONDARY_KEY), keys=()) as gateway:
-        witness = Witness(gateway, "chat")
+    with (
+        start(tmp_path, keys(KEY, SECONDARY_KEY), keys=()) as gateway,
+        Witness(gateway, "chat") as witness,
+    ):
         for bad, named in (
             ("access_key = [", "hubbub.toml"),
             (keys(THIRD_KEY, KEY) + "colour = 1", "colour"),
@@ -230,12 +234,13 @@ def test_a_bad_file_is_refused_and_the_old_one_stays(tmp_path: Path) -> None:
         reload(gateway, tmp_path, keys(THIRD_KEY, KEY), "settings reloaded")
         assert status(gateway, THIRD_KEY) == 101
         witness.check()
-        witness.close()
 
 
 def test_hubs_and_limits_change_for_newcomers(tmp_path: Path) -> None:
-    with start(tmp_path, "[hubs.chat]\nanonymous = true") as gateway:
-        witness = Witness(gateway, "chat")
+    with (
+        start(tmp_path, "[hubs.chat]\nanonymous = true") as gateway,
+        Witness(gateway, "chat") as witness,
+    ):
         with RawClient(gateway) as early, RawClient(gateway) as late:
             assert early.upgrade("/client/hubs/chat").status == 101
             assert early.message()["event"] == "connected"
@@ -253,16 +258,16 @@ def test_hubs_and_limits_change_for_newcomers(tmp_path: Path) -> None:
             late.send(client_frame(1, b" " * 1001))
             assert late.messages_to_close()[1][0] == 1009
         witness.check()
-        witness.close()
 
 
 def test_without_a_file_a_reload_changes_nothing() -> None:
-    with GatewayProcess("--log-level", "info") as gateway:
-        witness = Witness(gateway, "chat")
+    with (
+        GatewayProcess("--log-level", "info") as gateway,
+        Witness(gateway, "chat") as witness,
+    ):
         gateway.signal(signal.SIGHUP)
         witness.check()
         assert status(gateway, KEY) == 101
-        witness.close()
         assert gateway.stop() == 0
 
 

@@ -67,9 +67,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProcess
 
 @pytest.fixture(scope="module")
 def healthy(gateway: GatewayProcess) -> Iterator[Witness]:
-    witness = Witness(gateway, "frames")
-    yield witness
-    witness.close()
+    with Witness(gateway, "frames") as witness:
+        yield witness
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 from hubbub.transport.reader import Control, Message, Reader
+from hubbub.transport.wire.frames import frame
 from support.wire import (
     BINARY,
     CLOSE,
@@ -26,6 +27,7 @@ from support.wire import (
 
 LIMIT = 1000
 MANY = 1 << 20
+PONG_BACK = b"\x8a\x01?"
 
 Found = list[Message | Control]
 
@@ -100,7 +102,7 @@ WHOLE = [
         + client_frame(PING, b"?")
         + client_frame(CONT, b"b")
         + text("c"),
-        [Control(Opcode.PING), Message(b"ab", True), Message(b"c", True)],
+        [Control(Opcode.PING, PONG_BACK), Message(b"ab", True), Message(b"c", True)],
     ),
     ("a pong", client_frame(PONG, b"!"), [Control(Opcode.PONG)]),
     ("a close", text("a") + close(1000, b"bye"), None),
@@ -205,8 +207,8 @@ def test_pings_are_answered_with_their_payload() -> None:
     core = protocol()
     reader = Reader(core, LIMIT)
     reader.feed(client_frame(PING, b"mark"))
-    reader.read(MANY)
-    assert core.data_to_send() == [b"\x8a\x04mark"]
+    assert reader.read(MANY) == [Control(Opcode.PING, b"\x8a\x04mark")]
+    assert core.data_to_send() == []
 
 
 def test_empty_fragments_do_not_pile_up() -> None:
@@ -233,6 +235,8 @@ def oracle(stream: bytes) -> tuple[Found, int | None]:
             if event.fin:  # type: ignore[union-attr] # as above
                 found.append(Message(b"".join(parts), kind is Opcode.TEXT))
                 parts = []
+        elif opcode is Opcode.PING:
+            found.append(Control(opcode, frame(0x8A, data)))
         else:
             found.append(Control(opcode))
     if core.parser_exc is None:
