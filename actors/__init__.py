@@ -1,6 +1,7 @@
 """What the author of an event handler imports; see docs/howto/write-a-handler.md."""
 
-from hubbub.actors.handler import AsyncEventHandler, EventHandler, HubFacade
+from hubbub.actors.facade import HubFacade
+from hubbub.actors.handler import AsyncEventHandler, EventHandler
 from hubbub.actors.messages import events
 from hubbub.actors.messages.commands import Everyone, ToConnection, ToGroup, ToUser
 from hubbub.actors.messages.events import Accept, Fail, Reject, Respond

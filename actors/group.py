@@ -15,6 +15,7 @@ from hubbub.actors.runtime.actor import LoopActor
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from hubbub.actors.messages.commands import Receipt
     from hubbub.actors.runtime.ports import Codec, Outlet
 
 
@@ -33,6 +34,8 @@ class Group(LoopActor):
         # Members by codec, so that a block is looked up once per codec.
         self._lanes: dict[Codec, dict[str, Outlet]] = {}
         self._open: list[internal.Deliver] = []
+        self._excluding = False
+        self._receipts: list[Receipt] = []
         for connection_id, outlet in members:
             self._lanes.setdefault(outlet.codec, {})[connection_id] = outlet
 
@@ -43,6 +46,10 @@ class Group(LoopActor):
                 if not self._open:
                     self.dispatcher.open(self)
                 self._open.append(message)
+                if message.exclude:
+                    self._excluding = True
+                if message.receipt is not None:
+                    self._receipts.append(message.receipt)
             case internal.Join(connection_id=connection_id, outlet=outlet):
                 # A new member must not get what was published before it joined.
                 self.hand_out()
@@ -66,8 +73,8 @@ class Group(LoopActor):
         deliveries = self._open
         if not deliveries:
             return
-        self._open = []
-        excluding = any(delivery.exclude for delivery in deliveries)
+        excluding, receipts = self._excluding, self._receipts
+        self._open, self._excluding, self._receipts = [], False, []
         for codec, lane in self._lanes.items():
             frames = [codec.encode(delivery.push) for delivery in deliveries]
             count = len(frames)
@@ -82,9 +89,8 @@ class Group(LoopActor):
                     outlet.append(block, count)
             for connection_id in special:
                 _give_without(deliveries, frames, connection_id, lane[connection_id])
-        for delivery in deliveries:
-            if delivery.receipt is not None:
-                delivery.receipt.pay()
+        for receipt in receipts:
+            receipt.pay()
 
     def on_stop(self) -> None:
         """Leave nothing undelivered and no receipt unpaid."""

@@ -84,8 +84,6 @@ class Hub(LoopActor):
     def on_receive(self, message: ToHub) -> None:
         """Carry out a command, or hear from a child."""
         match message:
-            case commands.Publish() | commands.Close() if self._sifting:
-                self._behind.append(message)
             case commands.Publish():
                 self._publish(message)
             case internal.Admit():
@@ -98,6 +96,8 @@ class Hub(LoopActor):
                 self._change(message)
             case commands.AddAllToGroups() | commands.RemoveAllFromGroups():
                 self._change_all(message)
+            case commands.Close() if self._sifting:
+                self._behind.append(message)
             case commands.Close():
                 self._close(message)
             case commands.Exists(target=target, answer=answer):
@@ -126,13 +126,16 @@ class Hub(LoopActor):
     # Sends.
 
     def _publish(self, publish: commands.Publish) -> None:
+        if self._sifting:
+            self._behind.append(publish)
+            return
         if publish.where is not None:
             entries = tuple(self._roster.find(publish.target))
             self._sift(Sift(publish, Parcel(_push(publish)), entries, 0))
             return
         match publish.target:
             case commands.ToGroup(name=name):
-                group = self._membership.group(name)
+                group = self._membership.groups.get(name)
             case commands.Everyone():
                 group = self._membership.everyone
             case _:
@@ -291,10 +294,9 @@ class Hub(LoopActor):
 
 def _push(publish: commands.Publish) -> pushes.GroupMessage | pushes.ServerMessage:
     """Make what a client hears: from a group, or from the server."""
-    match publish.target:
-        case commands.ToGroup(name=name):
-            return pushes.GroupMessage(
-                name, publish.from_user, publish.payload, publish.metadata
-            )
-        case _:
-            return pushes.ServerMessage(publish.payload, publish.metadata)
+    target = publish.target
+    if type(target) is commands.ToGroup:
+        return pushes.GroupMessage(
+            target.name, publish.from_user, publish.payload, publish.metadata
+        )
+    return pushes.ServerMessage(publish.payload, publish.metadata)

@@ -37,12 +37,9 @@ class Membership:
         self.roster = Roster()
         self._hub = hub
         self._wants_presence = wants_presence
-        self._groups: dict[str, Address] = {}
+        self.groups: dict[str, Address] = {}
+        """The actors of groups that have members, by name."""
         self.everyone = self._spawn(Everyone())
-
-    def group(self, name: str) -> Address | None:
-        """Give the actor of a group; None when it has no member."""
-        return self._groups.get(name)
 
     def enter(self, entry: Entry, groups: Collection[str]) -> None:
         """Take in a connection with its first groups."""
@@ -66,9 +63,9 @@ class Membership:
             if receipt is not None:
                 receipt.pay()
             return
-        group = self._groups.get(name)
+        group = self.groups.get(name)
         if group is None:
-            group = self._groups[name] = self._spawn(ToGroup(name))
+            group = self.groups[name] = self._spawn(ToGroup(name))
         group.post(internal.Join(entry.connection_id, entry.outlet, receipt))
         if self._wants_presence("joined", name):
             entry.connection.post(internal.JoinedGroup(name))
@@ -79,10 +76,10 @@ class Membership:
             if receipt is not None:
                 receipt.pay()
             return
-        group = self._groups[name]
+        group = self.groups[name]
         group.post(internal.Part(entry.connection_id, receipt))
         if not self.roster.members(name):
-            del self._groups[name]
+            del self.groups[name]
             group.end()
         if self._wants_presence("left", name):
             entry.connection.post(internal.LeftGroup(name))

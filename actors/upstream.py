@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import msgspec
 
-from hubbub.actors.handler import HandlerSpec, HubFacade
+from hubbub.actors.facade import HubFacade
+from hubbub.actors.handler import HandlerSpec
 from hubbub.actors.messages import events
 from hubbub.actors.policy.routes import event_name, failure, fault, place_of
 from hubbub.actors.runtime.actor import LoopActor

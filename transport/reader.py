@@ -28,7 +28,7 @@ _LENGTH_64 = 127
 
 
 class Message(NamedTuple):
-    """A complete message."""
+    """A complete message; on the fast path a bare tuple, which is made faster."""
 
     data: bytes
     text: bool
@@ -70,7 +70,7 @@ class Reader:
         """Forget what has not been read."""
         self._buffer = b""
 
-    def read(self, most: int) -> list[Message | Control]:
+    def read(self, most: int) -> list[tuple[bytes, bool] | Control]:
         """Take complete messages from the buffer.
 
         Args:
@@ -81,7 +81,7 @@ class Reader:
             holds no further complete frame. A ``Control(None)`` is the last: the
             library has failed the connection, see its ``close_sent``.
         """
-        found: list[Message | Control] = []
+        found: list[tuple[bytes, bool] | Control] = []
         buffer = self._buffer
         position, end = 0, len(buffer)
         fragmented = self._fragments is not None
@@ -107,7 +107,7 @@ class Reader:
             if (first == _TEXT or first == _BINARY) and not fragmented:  # noqa: PLR1714, SIM109 - faster
                 start = position + head
                 data = apply_mask(buffer[start:stop], buffer[start - 4 : start])
-                found.append(Message(data, first == _TEXT))
+                found.append((data, first == _TEXT))
             else:
                 self._hand_over(buffer[position:stop], found)
                 fragmented = self._fragments is not None
@@ -119,7 +119,7 @@ class Reader:
             self._buffer = buffer[position:]
         return found
 
-    def _hand_over(self, data: bytes, found: list[Message | Control]) -> int:
+    def _hand_over(self, data: bytes, found: list[tuple[bytes, bool] | Control]) -> int:
         protocol = self._protocol
         protocol.receive_data(data)
         for event in protocol.events_received():

@@ -12,23 +12,23 @@ from hubbub.actors.messages.payload import Metadata, Payload
 from hubbub.actors.runtime.address import Ref
 
 
-class Everyone(msgspec.Struct, frozen=True):
+class Everyone(msgspec.Struct, frozen=True, gc=False):
     """All connections of the hub."""
 
 
-class ToGroup(msgspec.Struct, frozen=True):
+class ToGroup(msgspec.Struct, frozen=True, gc=False):
     """The members of a group."""
 
     name: str
 
 
-class ToUser(msgspec.Struct, frozen=True):
+class ToUser(msgspec.Struct, frozen=True, gc=False):
     """The connections of a user."""
 
     user_id: str
 
 
-class ToConnection(msgspec.Struct, frozen=True):
+class ToConnection(msgspec.Struct, frozen=True, gc=False):
     """One connection."""
 
     connection_id: str
@@ -37,7 +37,7 @@ class ToConnection(msgspec.Struct, frozen=True):
 Target: TypeAlias = Everyone | ToGroup | ToUser | ToConnection
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """Whom to tell, and what, once the work is done.
 
     Paid by the one that finishes the request, so an echo always precedes its ack.
@@ -79,7 +79,7 @@ Where: TypeAlias = Callable[[Subject], bool]
 """A compiled filter."""
 
 
-class Publish(msgspec.Struct, frozen=True):
+class Publish(msgspec.Struct, frozen=True, gc=False):
     """Deliver a payload to a target.
 
     ``from_user`` is set for what a client publishes; ``exclude`` names connections;
@@ -96,7 +96,7 @@ class Publish(msgspec.Struct, frozen=True):
     receipt: Receipt | None = None
 
 
-class AddToGroup(msgspec.Struct, frozen=True):
+class AddToGroup(msgspec.Struct, frozen=True, gc=False):
     """Make the target's connections members of a group."""
 
     target: ToConnection | ToUser
@@ -104,7 +104,7 @@ class AddToGroup(msgspec.Struct, frozen=True):
     receipt: Receipt | None = None
 
 
-class RemoveFromGroup(msgspec.Struct, frozen=True):
+class RemoveFromGroup(msgspec.Struct, frozen=True, gc=False):
     """End the target's membership of a group, or of all groups (None)."""
 
     target: ToConnection | ToUser
@@ -112,7 +112,7 @@ class RemoveFromGroup(msgspec.Struct, frozen=True):
     receipt: Receipt | None = None
 
 
-class AddAllToGroups(msgspec.Struct, frozen=True):
+class AddAllToGroups(msgspec.Struct, frozen=True, gc=False):
     """Add every matching connection of the hub to groups; the set is computed first."""
 
     groups: tuple[str, ...]
@@ -120,7 +120,7 @@ class AddAllToGroups(msgspec.Struct, frozen=True):
     receipt: Receipt | None = None
 
 
-class RemoveAllFromGroups(msgspec.Struct, frozen=True):
+class RemoveAllFromGroups(msgspec.Struct, frozen=True, gc=False):
     """Remove every matching connection of the hub from groups."""
 
     groups: tuple[str, ...]
@@ -128,7 +128,7 @@ class RemoveAllFromGroups(msgspec.Struct, frozen=True):
     receipt: Receipt | None = None
 
 
-class Close(msgspec.Struct, frozen=True):
+class Close(msgspec.Struct, frozen=True, gc=False):
     """Close the target's connections but for the excluded ones."""
 
     target: Target
@@ -144,7 +144,7 @@ class Permission(enum.StrEnum):
     JOIN_LEAVE_GROUP = "joinLeaveGroup"
 
 
-class Grant(msgspec.Struct, frozen=True):
+class Grant(msgspec.Struct, frozen=True, gc=False):
     """Allow a connection something in a group; answers a ``Verdict``."""
 
     connection_id: str
@@ -153,7 +153,7 @@ class Grant(msgspec.Struct, frozen=True):
     answer: Ref[Verdict]
 
 
-class Revoke(msgspec.Struct, frozen=True):
+class Revoke(msgspec.Struct, frozen=True, gc=False):
     """Forbid a connection something in a group; answers a ``Verdict``."""
 
     connection_id: str
@@ -162,7 +162,7 @@ class Revoke(msgspec.Struct, frozen=True):
     answer: Ref[Verdict]
 
 
-class HasPermission(msgspec.Struct, frozen=True):
+class HasPermission(msgspec.Struct, frozen=True, gc=False):
     """Ask whether a connection may do something in a group."""
 
     connection_id: str
@@ -171,7 +171,7 @@ class HasPermission(msgspec.Struct, frozen=True):
     answer: Ref[Verdict]
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """How a permission command ended.
 
     ``found`` tells whether the connection exists, ``done`` whether it was carried out
@@ -182,14 +182,14 @@ class Verdict(msgspec.Struct, frozen=True):
     done: bool
 
 
-class Exists(msgspec.Struct, frozen=True):
+class Exists(msgspec.Struct, frozen=True, gc=False):
     """Ask whether a target has a connection."""
 
     target: ToConnection | ToUser | ToGroup
     answer: Ref[bool]
 
 
-class Members(msgspec.Struct, frozen=True):
+class Members(msgspec.Struct, frozen=True, gc=False):
     """Ask for members of a group in order of connection id, after a given one."""
 
     group: str
@@ -198,7 +198,7 @@ class Members(msgspec.Struct, frozen=True):
     answer: Ref[MemberPage]
 
 
-class MemberPage(msgspec.Struct, frozen=True):
+class MemberPage(msgspec.Struct, frozen=True, gc=False):
     """Connection ids with their user ids, and whether there are more."""
 
     members: tuple[tuple[str, str | None], ...]
@@ -220,7 +220,7 @@ Command: TypeAlias = (
 )
 
 
-class ForHub(msgspec.Struct, frozen=True):
+class ForHub(msgspec.Struct, frozen=True, gc=False):
     """A command on its way through the gateway to the hub of a (lower-case) name."""
 
     hub: str

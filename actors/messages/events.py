@@ -14,7 +14,7 @@ Values: TypeAlias = Mapping[str, tuple[str, ...]]
 """A name to its values, as in a query string."""
 
 
-class Client(msgspec.Struct, frozen=True):
+class Client(msgspec.Struct, frozen=True, gc=False):
     """Who an event is about.
 
     ``state`` is what a handler last stored for the connection, None when it never did.
@@ -28,14 +28,14 @@ class Client(msgspec.Struct, frozen=True):
     state: str | None = None
 
 
-class Certificate(msgspec.Struct, frozen=True):
+class Certificate(msgspec.Struct, frozen=True, gc=False):
     """A client certificate: SHA-1 thumbprint in hex, and PEM text."""
 
     thumbprint: str
     content: str
 
 
-class Connect(msgspec.Struct, frozen=True):
+class Connect(msgspec.Struct, frozen=True, gc=False):
     """A client wants to connect; answered by ``Accept`` or ``Reject``.
 
     ``event_id`` counts the events of a connection, ``connect`` being 0.
@@ -50,14 +50,14 @@ class Connect(msgspec.Struct, frozen=True):
     certificates: tuple[Certificate, ...] = ()
 
 
-class Connected(msgspec.Struct, frozen=True):
+class Connected(msgspec.Struct, frozen=True, gc=False):
     """A client is connected."""
 
     client: Client
     event_id: int
 
 
-class UserEvent(msgspec.Struct, frozen=True):
+class UserEvent(msgspec.Struct, frozen=True, gc=False):
     """A client sent an event; answered by ``Respond``, None or a failure."""
 
     client: Client
@@ -67,7 +67,7 @@ class UserEvent(msgspec.Struct, frozen=True):
     metadata: Metadata | None = None
 
 
-class Disconnected(msgspec.Struct, frozen=True):
+class Disconnected(msgspec.Struct, frozen=True, gc=False):
     """A client that was connected is gone for good."""
 
     client: Client
@@ -75,7 +75,7 @@ class Disconnected(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Joined(msgspec.Struct, frozen=True):
+class Joined(msgspec.Struct, frozen=True, gc=False):
     """A client joined a group (where group presence events are configured)."""
 
     client: Client
@@ -83,7 +83,7 @@ class Joined(msgspec.Struct, frozen=True):
     group: str
 
 
-class Left(msgspec.Struct, frozen=True):
+class Left(msgspec.Struct, frozen=True, gc=False):
     """A client left a group (where group presence events are configured)."""
 
     client: Client
@@ -96,7 +96,7 @@ Notice: TypeAlias = Connected | Disconnected | Joined | Left
 Event: TypeAlias = Blocking | Notice
 
 
-class Accept(msgspec.Struct, frozen=True):
+class Accept(msgspec.Struct, frozen=True, gc=False):
     """Let the client in; None leaves what its token says.
 
     An empty ``user_id`` makes it anonymous; empty ``roles`` removes all; empty
@@ -110,14 +110,14 @@ class Accept(msgspec.Struct, frozen=True):
     state: str | None = None
 
 
-class Reject(msgspec.Struct, frozen=True):
+class Reject(msgspec.Struct, frozen=True, gc=False):
     """Keep the client out, with an HTTP status of 4xx or 5xx."""
 
     status: int = 401
     reason: str = ""
 
 
-class Respond(msgspec.Struct, frozen=True):
+class Respond(msgspec.Struct, frozen=True, gc=False):
     """Answer a user event, optionally with a message; ``state`` replaces the stored."""
 
     payload: Payload | None = None
@@ -125,7 +125,7 @@ class Respond(msgspec.Struct, frozen=True):
     metadata: Metadata | None = None
 
 
-class Fail(msgspec.Struct, frozen=True):
+class Fail(msgspec.Struct, frozen=True, gc=False):
     """A user event that did not succeed; ``reason`` is for the log and the ack."""
 
     reason: str
@@ -134,7 +134,7 @@ class Fail(msgspec.Struct, frozen=True):
 Outcome: TypeAlias = Accept | Reject | Respond | Fail
 
 
-class Answered(msgspec.Struct, frozen=True):
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """A handler is done with an event; no outcome for a notice."""
 
     connection_id: str
@@ -142,7 +142,7 @@ class Answered(msgspec.Struct, frozen=True):
     outcome: Outcome | None
 
 
-class Delivery(msgspec.Struct, frozen=True):
+class Delivery(msgspec.Struct, frozen=True, gc=False):
     """An event on its way to one handler, with the place to post ``Answered`` to."""
 
     event: Event

@@ -13,7 +13,7 @@ from hubbub.actors.runtime.address import Ref
 from hubbub.actors.runtime.ports import Door, Outlet
 
 
-class Applicant(msgspec.Struct, frozen=True):
+class Applicant(msgspec.Struct, frozen=True, gc=False):
     """A client whose handshake is in order, as its token and its request present it."""
 
     user_id: str | None
@@ -26,7 +26,7 @@ class Applicant(msgspec.Struct, frozen=True):
     certificates: tuple[Certificate, ...] = ()
 
 
-class Admit(msgspec.Struct, frozen=True):
+class Admit(msgspec.Struct, frozen=True, gc=False):
     """A client stands at the door of a hub."""
 
     hub: str
@@ -34,7 +34,7 @@ class Admit(msgspec.Struct, frozen=True):
     door: Door
 
 
-class Enter(msgspec.Struct, frozen=True):
+class Enter(msgspec.Struct, frozen=True, gc=False):
     """A connection is accepted and takes its place in the roster and its groups."""
 
     connection_id: str
@@ -44,13 +44,13 @@ class Enter(msgspec.Struct, frozen=True):
     groups: tuple[str, ...]
 
 
-class Gone(msgspec.Struct, frozen=True):
+class Gone(msgspec.Struct, frozen=True, gc=False):
     """A connection has ended by itself."""
 
     connection_id: str
 
 
-class Join(msgspec.Struct, frozen=True):
+class Join(msgspec.Struct, frozen=True, gc=False):
     """A group has a new member."""
 
     connection_id: str
@@ -58,14 +58,14 @@ class Join(msgspec.Struct, frozen=True):
     receipt: commands.Receipt | None = None
 
 
-class Part(msgspec.Struct, frozen=True):
+class Part(msgspec.Struct, frozen=True, gc=False):
     """A group loses a member."""
 
     connection_id: str
     receipt: commands.Receipt | None = None
 
 
-class Deliver(msgspec.Struct, frozen=True):
+class Deliver(msgspec.Struct, frozen=True, gc=False):
     """A push for the members of a group, but for some connections."""
 
     push: Push
@@ -73,7 +73,7 @@ class Deliver(msgspec.Struct, frozen=True):
     receipt: commands.Receipt | None = None
 
 
-class End(msgspec.Struct, frozen=True):
+class End(msgspec.Struct, frozen=True, gc=False):
     """A connection must end.
 
     ``notice`` is what the client is told before the close frame with ``code`` and
@@ -86,19 +86,19 @@ class End(msgspec.Struct, frozen=True):
     reason: str
 
 
-class JoinedGroup(msgspec.Struct, frozen=True):
+class JoinedGroup(msgspec.Struct, frozen=True, gc=False):
     """A connection has joined a group, and a handler wants to know."""
 
     group: str
 
 
-class LeftGroup(msgspec.Struct, frozen=True):
+class LeftGroup(msgspec.Struct, frozen=True, gc=False):
     """A connection has left a group, and a handler wants to know."""
 
     group: str
 
 
-class Drain(msgspec.Struct, frozen=True):
+class Drain(msgspec.Struct, frozen=True, gc=False):
     """Close every connection; post True once none is left."""
 
     answer: Ref[bool]

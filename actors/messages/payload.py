@@ -8,25 +8,25 @@ from typing import TypeAlias
 import msgspec
 
 
-class Text(msgspec.Struct, frozen=True):
+class Text(msgspec.Struct, frozen=True, gc=False):
     """Text."""
 
     text: str
 
 
-class Json(msgspec.Struct, frozen=True):
+class Json(msgspec.Struct, frozen=True, gc=False):
     """One JSON value, byte for byte as its author wrote it (valid UTF-8 and JSON)."""
 
     raw: bytes
 
 
-class Binary(msgspec.Struct, frozen=True):
+class Binary(msgspec.Struct, frozen=True, gc=False):
     """Bytes."""
 
     data: bytes
 
 
-class Protobuf(msgspec.Struct, frozen=True):
+class Protobuf(msgspec.Struct, frozen=True, gc=False):
     """A serialized ``google.protobuf.Any``, never resolved."""
 
     data: bytes

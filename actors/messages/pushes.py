@@ -19,14 +19,14 @@ class AckName(enum.StrEnum):
     BAD_REQUEST = "BadRequest"
 
 
-class AckError(msgspec.Struct, frozen=True):
+class AckError(msgspec.Struct, frozen=True, gc=False):
     """Why a request failed."""
 
     name: AckName
     message: str
 
 
-class Connected(msgspec.Struct, frozen=True):
+class Connected(msgspec.Struct, frozen=True, gc=False):
     """The session is open."""
 
     connection_id: str
@@ -34,13 +34,13 @@ class Connected(msgspec.Struct, frozen=True):
     reconnection_token: str | None = None
 
 
-class Disconnected(msgspec.Struct, frozen=True):
+class Disconnected(msgspec.Struct, frozen=True, gc=False):
     """The service is about to close the session."""
 
     message: str
 
 
-class GroupMessage(msgspec.Struct, frozen=True):
+class GroupMessage(msgspec.Struct, frozen=True, gc=False):
     """A message published to a group; no ``from_user`` when a server or nobody sent."""
 
     group: str
@@ -49,21 +49,21 @@ class GroupMessage(msgspec.Struct, frozen=True):
     metadata: Metadata | None = None
 
 
-class ServerMessage(msgspec.Struct, frozen=True):
+class ServerMessage(msgspec.Struct, frozen=True, gc=False):
     """A message from a server, to this client or to everybody."""
 
     payload: Payload
     metadata: Metadata | None = None
 
 
-class Ack(msgspec.Struct, frozen=True):
+class Ack(msgspec.Struct, frozen=True, gc=False):
     """The answer to a request with an ack id; no error means success."""
 
     ack_id: int
     error: AckError | None = None
 
 
-class Pong(msgspec.Struct, frozen=True):
+class Pong(msgspec.Struct, frozen=True, gc=False):
     """The sign of life that was asked for."""
 
 

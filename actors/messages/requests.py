@@ -9,21 +9,21 @@ import msgspec
 from hubbub.actors.messages.payload import Metadata, Payload
 
 
-class JoinGroup(msgspec.Struct, frozen=True):
+class JoinGroup(msgspec.Struct, frozen=True, gc=False):
     """Join a group."""
 
     group: str
     ack_id: int | None = None
 
 
-class LeaveGroup(msgspec.Struct, frozen=True):
+class LeaveGroup(msgspec.Struct, frozen=True, gc=False):
     """Leave a group."""
 
     group: str
     ack_id: int | None = None
 
 
-class SendToGroup(msgspec.Struct, frozen=True):
+class SendToGroup(msgspec.Struct, frozen=True, gc=False):
     """Publish to a group; ``ttl`` in seconds, 0 for no limit."""
 
     group: str
@@ -34,7 +34,7 @@ class SendToGroup(msgspec.Struct, frozen=True):
     ttl: int = 0
 
 
-class SendEvent(msgspec.Struct, frozen=True):
+class SendEvent(msgspec.Struct, frozen=True, gc=False):
     """Call the event handler by an event of the client's own naming."""
 
     event: str
@@ -43,13 +43,13 @@ class SendEvent(msgspec.Struct, frozen=True):
     metadata: Metadata | None = None
 
 
-class SendFrame(msgspec.Struct, frozen=True):
+class SendFrame(msgspec.Struct, frozen=True, gc=False):
     """A frame of a simple client: the event ``message``, whose failure is fatal."""
 
     payload: Payload
 
 
-class PublishFrame(msgspec.Struct, frozen=True):
+class PublishFrame(msgspec.Struct, frozen=True, gc=False):
     """A frame of a simple client in the raw mode that publishes to one group."""
 
     group: str
@@ -57,24 +57,24 @@ class PublishFrame(msgspec.Struct, frozen=True):
     no_echo: bool
 
 
-class Ping(msgspec.Struct, frozen=True):
+class Ping(msgspec.Struct, frozen=True, gc=False):
     """Ask for a sign of life."""
 
 
-class AckSequence(msgspec.Struct, frozen=True):
+class AckSequence(msgspec.Struct, frozen=True, gc=False):
     """Confirm every message up to a sequence id; ignored where nothing is numbered."""
 
     sequence_id: int
 
 
-class Broken(msgspec.Struct, frozen=True):
+class Broken(msgspec.Struct, frozen=True, gc=False):
     """Not a request: bytes that no request can be read from."""
 
     code: int
     reason: str
 
 
-class SocketClosed(msgspec.Struct, frozen=True):
+class SocketClosed(msgspec.Struct, frozen=True, gc=False):
     """The socket is gone: by the client's close code, or 1006 without one."""
 
     code: int

@@ -1,14 +1,13 @@
-"""The two runtimes: actors that take turns on the loop, actors with a thread.
+"""The runtime on the loop: actors that take turns instead of having a thread.
 
-Built on pykka's hooks; the only module that calls them. See docs/decisions for why.
+Built on pykka's hooks, which only this module and ``thread`` call. See docs/decisions
+for why.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import sys
-import threading
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import pykka
@@ -55,6 +54,7 @@ class LoopActor(pykka.Actor):
         )
         self._place = place
         self._started = False
+        self._halted = False
         self.actor_urn = place.address.actor_urn
         self.actor_inbox = place.inbox
         self.actor_stopped = place.stopped
@@ -125,10 +125,9 @@ class LoopActor(pykka.Actor):
         if not self._started:
             self._started = True
             self._actor_loop_setup()
-        stopped = self.actor_stopped
         done = 0
         for letter in letters:
-            if stopped.is_set():
+            if self._halted:
                 break
             done += 1
             if type(letter) is Envelope:
@@ -170,6 +169,7 @@ class LoopActor(pykka.Actor):
 
     def _stop(self) -> None:
         self._unregister()
+        self._halted = True
         self.actor_stopped.set()
         error: BaseException | None = None
         try:
@@ -192,6 +192,7 @@ class LoopActor(pykka.Actor):
             exc_info=(exception_type, exception_value, traceback),  # type: ignore[arg-type] # as pykka does
         )
         self._unregister()
+        self._halted = True
         self.actor_stopped.set()
         try:
             self.on_failure(exception_type, exception_value, traceback)
@@ -230,83 +231,3 @@ class _OwnedTimer:
             self._timer.cancel()
         if self._place.timers is not None:
             self._place.timers.pop(self, None)
-
-
-class ThreadInbox(queue.Queue[Any]):
-    """A thread actor's inbox, with the same ``post`` as a mailbox."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._over = False
-
-    def post(self, message: Any) -> None:
-        """Append a message from any thread; a closed inbox ignores it."""
-        if not self._over:
-            self.put(Envelope(message))
-
-    def unbind(self) -> None:
-        """Let letters wait for the next instance: a queue does so by itself."""
-
-    def close(self) -> None:
-        """Refuse whatever comes."""
-        self._over = True
-
-
-class ThreadActor(pykka.ThreadingActor):
-    """An actor with a thread: user code may block in it.
-
-    Its future is a ``Reply``, so the loop can await its answers, and its reference an
-    ``Address``. A child of a loop actor like any other.
-    """
-
-    use_daemon_thread = True
-    # A handler that blocks for ever must not keep the process from ending.
-
-    def __init__(self) -> None:
-        place = supervision.place_being_filled()
-        place.furnish(place.inbox or ThreadInbox(), threading.Event())
-        self._place = place
-        self._error: BaseException | None = None
-        self.actor_urn = place.address.actor_urn
-        self.actor_inbox = place.inbox
-        self.actor_stopped = place.stopped
-        self._actor_ref = place.address
-
-    @property
-    def address(self) -> Address:
-        """Where to send mail for this place; it outlives the instance."""
-        address: Address = self._place.address
-        return address
-
-    @staticmethod
-    def _create_future() -> Reply[Any]:
-        return Reply()
-
-    def _actor_loop(self) -> None:
-        self._actor_loop_setup()
-        self._actor_loop_running()
-        if self._error is None or self._place.policy is None:
-            self._actor_loop_teardown()
-        self._place.dispatcher.call_soon_threadsafe(self._place.ended, self._error)
-
-    def _stop(self) -> None:
-        self.actor_stopped.set()
-        self._place.policy = None  # a stop is a wish, not a failure: no restart
-        try:
-            self.on_stop()
-        except Exception:  # noqa: BLE001 - supervision decides
-            self._handle_failure(*sys.exc_info())
-
-    def _handle_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        logger.error(
-            "%s failed",
-            type(self).__name__,
-            exc_info=(exception_type, exception_value, traceback),  # type: ignore[arg-type] # as pykka does
-        )
-        self._error = exception_value
-        self.actor_stopped.set()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 import time
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import pykka
@@ -13,10 +15,11 @@ import pytest
 import uvloop
 
 from hubbub.actors.runtime import supervision
-from hubbub.actors.runtime.actor import LoopActor, ThreadActor
+from hubbub.actors.runtime.actor import LoopActor
 from hubbub.actors.runtime.dispatcher import Dispatcher
 from hubbub.actors.runtime.reply import Reply
 from hubbub.actors.runtime.supervision import Ended, Restart, Restarted
+from hubbub.actors.runtime.thread import ThreadActor
 from support.virtual import VirtualLoop
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ class Stage:
     """A loop in a thread, so that tests can ask and wait as scenarios do."""
 
     def __init__(self) -> None:
-        self.loop = uvloop.new_event_loop()
+        self.loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         self.dispatcher: Dispatcher
         ready = threading.Event()
 
@@ -127,14 +130,15 @@ def start(
     parent: Address = stage.call(
         lambda: supervision.spawn(stage.dispatcher, lambda: Parent(kind, restart))
     )
-    return parent, parent.ask("child", timeout=SECONDS)
+    child: Address = parent.ask("child", block=True, timeout=SECONDS)
+    return parent, child
 
 
 def heard(parent: Address) -> list[Any]:
     """Wait for news of the child."""
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
-        news: list[Any] = parent.ask("heard", timeout=SECONDS)
+        news: list[Any] = parent.ask("heard", block=True, timeout=SECONDS)
         if news:
             return news
         threading.Event().wait(0.005)
@@ -358,9 +362,6 @@ def test_relief_is_told_once_nothing_is_left_over() -> None:
 
 
 def test_a_stopped_actor_leaves_no_reference_behind() -> None:
-    import gc
-    import weakref
-
     loop, log = VirtualLoop(), list[Any]()
     dispatcher = Dispatcher(loop)
     address = supervision.spawn(dispatcher, lambda: Recorder(log))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import pykka
 
-    from hubbub.actors.handler import HubFacade
+    from hubbub.actors.facade import HubFacade
 
 
 class Puppet(LoopActor):

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import jwt
 
@@ -40,7 +40,7 @@ class GatewayProcess:
         command = [sys.executable, "-m", "hubbub.transport", "serve", "--port", "0"]
         for key in keys:
             command += ["--access-key", key]
-        self._log = tempfile.NamedTemporaryFile(prefix="hubbub-", suffix=".log")
+        self._log = tempfile.NamedTemporaryFile(prefix="hubbub-", suffix=".log")  # noqa: SIM115 - closed in __exit__
         self.process = subprocess.Popen(
             [*command, *arguments],
             stdin=subprocess.DEVNULL,
@@ -94,7 +94,7 @@ class GatewayProcess:
     def port(self) -> int:
         return int(self.endpoint.rpartition(":")[2])
 
-    def token(self, path: str, *, key: str = KEY, **claims: object) -> str:
+    def token(self, path: str, *, key: str = KEY, **claims: Any) -> str:
         """Sign a token for a path of this gateway, valid for an hour by default."""
         content = {"aud": f"{self.endpoint}{path}", "exp": int(time.time()) + 3600}
         return jwt.encode({**content, **claims}, key, algorithm="HS256")
@@ -107,7 +107,7 @@ class GatewayProcess:
         groups: Sequence[str] = (),
     ) -> str:
         """Make the URL that a client connects to."""
-        claims: dict[str, object] = {}
+        claims: dict[str, Any] = {}
         if user is not None:
             claims["sub"] = user
         if roles:

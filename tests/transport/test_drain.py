@@ -202,7 +202,7 @@ def test_keys_are_rotated_without_losing_a_client(tmp_path: Path) -> None:
             101,
             101,
         ]
-        path = "/api/hubs/chat/:send"
+        path = "/api/hubs/nearby/:send"
         for key, expected in ((KEY, 401), (THIRD_KEY, 202)):
             with RawClient(gateway) as server:
                 server.request(

@@ -237,6 +237,8 @@ def oracle(stream: bytes) -> tuple[Found, int | None]:
                 parts = []
         elif opcode is Opcode.PING:
             found.append(Control(opcode, frame(0x8A, data)))
+        elif opcode is Opcode.PING:
+            found.append(Control(opcode, b"\x8a%c%b" % (len(data), data)))
         else:
             found.append(Control(opcode))
     if core.parser_exc is None:

@@ -10,14 +10,14 @@ from hubbub.transport.subprotocols import simple
 from hubbub.transport.wire.frames import BINARY, TEXT, Said
 
 PAYLOADS: list[tuple[payloads.Payload, Said]] = [
-    (payloads.Text("hällo"), Said(TEXT, "hällo".encode())),
-    (payloads.Text(""), Said(TEXT, b"")),
-    (payloads.Json(b'"quoted"'), Said(TEXT, b'"quoted"')),
-    (payloads.Json(b'{ "b":1.0,\n"b":2}'), Said(TEXT, b'{ "b":1.0,\n"b":2}')),
-    (payloads.Json(b"null"), Said(TEXT, b"null")),
-    (payloads.Binary(b"\0\xff"), Said(BINARY, b"\0\xff")),
-    (payloads.Binary(b""), Said(BINARY, b"")),
-    (payloads.Protobuf(b"\x0a\x01x"), Said(BINARY, b"\x0a\x01x")),
+    (payloads.Text("hällo"), (TEXT, "hällo".encode())),
+    (payloads.Text(""), (TEXT, b"")),
+    (payloads.Json(b'"quoted"'), (TEXT, b'"quoted"')),
+    (payloads.Json(b'{ "b":1.0,\n"b":2}'), (TEXT, b'{ "b":1.0,\n"b":2}')),
+    (payloads.Json(b"null"), (TEXT, b"null")),
+    (payloads.Binary(b"\0\xff"), (BINARY, b"\0\xff")),
+    (payloads.Binary(b""), (BINARY, b"")),
+    (payloads.Protobuf(b"\x0a\x01x"), (BINARY, b"\x0a\x01x")),
 ]
 
 

@@ -163,6 +163,8 @@ def _request(message: _Any) -> Request:
 
 def _metadata(raw: msgspec.Raw) -> dict[str, str] | None:
     """Read metadata; a repeated key is a fault, so the pairs are looked at too."""
+    if raw is _NOTHING:
+        return None
     data = bytes(raw)
     if data in {b"", b"null"}:
         return None

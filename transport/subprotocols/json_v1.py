@@ -57,7 +57,7 @@ class JsonV1:
             case pushes.ServerMessage(payload=payload, metadata=metadata):
                 return self._say(("", None, type(payload)), payload, metadata)
             case pushes.Ack(ack_id=ack_id, error=None):
-                return Said(TEXT, b'{"type":"ack","ackId":%d,"success":true}' % ack_id)
+                return (TEXT, b'{"type":"ack","ackId":%d,"success":true}' % ack_id)
             case pushes.Ack(ack_id=ack_id, error=error):
                 return _say_object(
                     {
@@ -68,7 +68,7 @@ class JsonV1:
                     }
                 )
             case pushes.Pong():
-                return Said(TEXT, b'{"type":"pong"}')
+                return (TEXT, b'{"type":"pong"}')
             case pushes.Connected():
                 return _say_object(_connected(push))
             case pushes.Disconnected(message=message):
@@ -95,8 +95,8 @@ class JsonV1:
         if data.strip() == b"null":
             return None
         if metadata:
-            return Said(TEXT, b'%b%b,"metadata":%b}' % (head, data, _encode(metadata)))
-        return Said(TEXT, b"%b%b}" % (head, data))
+            return (TEXT, b'%b%b,"metadata":%b}' % (head, data, _encode(metadata)))
+        return (TEXT, b"%b%b}" % (head, data))
 
 
 def _data(payload: Payload) -> bytes:
@@ -142,4 +142,4 @@ def _connected(push: pushes.Connected) -> dict[str, Any]:
 
 
 def _say_object(message: dict[str, Any]) -> Said:
-    return Said(TEXT, _encode(message))
+    return (TEXT, _encode(message))

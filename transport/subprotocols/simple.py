@@ -52,8 +52,8 @@ def _payload(data: bytes, text: bool) -> Payload:
 def _say(payload: Payload) -> Said:
     match payload:
         case payloads.Text(text=text):
-            return Said(TEXT, text.encode())
+            return (TEXT, text.encode())
         case payloads.Json(raw=raw):
-            return Said(TEXT, raw)
+            return (TEXT, raw)
         case payloads.Binary(data=data) | payloads.Protobuf(data=data):
-            return Said(BINARY, data)
+            return (BINARY, data)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from hubbub.actors.messages.pushes import Push
@@ -26,11 +26,8 @@ _medium = struct.Struct("!BBH").pack
 _large = struct.Struct("!BBQ").pack
 
 
-class Said(NamedTuple):
-    """A message as a subprotocol says it: TEXT or BINARY, and its bytes."""
-
-    kind: int
-    data: bytes
+Said: TypeAlias = tuple[int, bytes]
+"""A message as a subprotocol says it: TEXT or BINARY, and its bytes."""
 
 
 class Composer(Protocol):
@@ -61,7 +58,7 @@ class PlainCodec:
     def encode(self, push: Push) -> bytes:
         """Turn a push into a frame; empty when there is nothing to say."""
         said = self._compose(push)
-        return b"" if said is None else frame(said.kind, said.data)
+        return b"" if said is None else frame(*said)
 
 
 class DeflateCodec:
