@@ -27,7 +27,7 @@ class Bare:
     def compose(self, push: pushes.Push) -> frames.Said | None:
         match push:
             case pushes.ServerMessage(payload=payloads.Binary(data=data)):
-                return frames.(self.kind, data)
+                return (self.kind, data)
             case _:
                 return None
 
