@@ -1,8 +1,7 @@
 """The upstream of a hub: which handler gets which event, for how long, in what order.
 
-Owns the handlers' places and what is under way. Knows nothing of how a handler works
-(``handler``) and nothing of what an event means to a connection. Longer than most
-files: what is under way and the places that have it change in the same breath.
+Owns what is under way. Knows nothing of how a handler works (``handler``) or comes to
+life (``workers``), and nothing of what an event means to a connection.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ import msgspec
 from hubbub.actors.facade import HubFacade
 from hubbub.actors.handler import HandlerSpec
 from hubbub.actors.messages import events
-from hubbub.actors.policy.routes import event_name, failure, fault, place_of
+from hubbub.actors.policy.routes import event_name, failure, fault
 from hubbub.actors.runtime.actor import LoopActor
 from hubbub.actors.runtime.address import Ref
 from hubbub.actors.runtime.ports import Timer
-from hubbub.actors.runtime.supervision import Ended, Restart, Restarted
+from hubbub.actors.runtime.supervision import Ended, Restarted
+from hubbub.actors.workers import Revive, Worker, Workers
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -29,9 +29,6 @@ if TYPE_CHECKING:
 
 Key: TypeAlias = tuple[str, int]
 """Connection id and event id: unique among what is under way."""
-
-RESTART = Restart()
-"""The pauses before a handler that failed, or could not start, is built again."""
 
 logger = logging.getLogger(__name__)
 
@@ -54,12 +51,6 @@ class Expired(msgspec.Struct, frozen=True):
     key: Key
 
 
-class Revive(msgspec.Struct, frozen=True):
-    """Build a handler again, a message to oneself."""
-
-    worker: Worker
-
-
 ToUpstream: TypeAlias = (
     events.Delivery
     | events.Answered
@@ -70,30 +61,6 @@ ToUpstream: TypeAlias = (
     | Ended
     | Restarted
 )
-
-
-class Worker:
-    """One instance of a handler; without an address while it is down."""
-
-    __slots__ = ("address", "born", "failures", "handler")
-
-    def __init__(self, handler: Handler) -> None:
-        self.handler = handler
-        self.address: Address | None = None
-        self.failures = 0
-        self.born = 0.0
-
-
-class Handler:
-    """One configured handler, with its instances."""
-
-    __slots__ = ("retired", "spec", "under_way", "workers")
-
-    def __init__(self, spec: HandlerSpec) -> None:
-        self.spec = spec
-        self.workers = tuple(Worker(self) for _ in range(spec.workers))
-        self.under_way = 0
-        self.retired = False
 
 
 class Pending(msgspec.Struct, frozen=True):
@@ -119,9 +86,6 @@ class Upstream(LoopActor):
 
     A connection's events are dispatched in the order they come, but ``disconnected``
     only once all others are done (event handlers, order and concurrency).
-
-    A handler is spawned without a restart policy, because its events must fail as soon
-    as it ends: ``Ended`` tells at once, ``Restarted`` after the pause.
     """
 
     def __init__(
@@ -132,16 +96,14 @@ class Upstream(LoopActor):
     ) -> None:
         super().__init__()
         self._specs = specs
-        self._hub = HubFacade(hub_name, hub)
-        self._handlers: tuple[Handler, ...] = ()
-        self._workers: dict[Address, Worker] = {}
+        self._workers = Workers(self, HubFacade(hub_name, hub))
         self._pending: dict[Key, Pending] = {}
         self._lanes: dict[str, Lane] = {}
         self._quiet: list[Ref[bool]] = []
 
     def on_start(self) -> None:
         """Start the handlers."""
-        self._configure(self._specs)
+        self._workers.configure(self._specs)
 
     def on_receive(self, message: ToUpstream) -> None:
         """Dispatch an event, or hear how one ended."""
@@ -153,13 +115,12 @@ class Upstream(LoopActor):
             case Expired(key=key):
                 self._expired(key)
             case Configure(specs=specs):
-                self._configure(specs)
+                self._workers.configure(specs)
             case Quiesce(answer=answer):
                 self._quiet.append(answer)
                 self._tell_quiet()
             case Revive(worker=worker):
-                if not worker.handler.retired:
-                    self._start(worker)
+                self._workers.revive(worker)
             case Ended(ref=ref, reason=reason):
                 self._ended(ref, reason)
             case Restarted():
@@ -178,27 +139,21 @@ class Upstream(LoopActor):
 
     def _dispatch(self, delivery: events.Delivery) -> None:
         event = delivery.event
-        for handler in self._handlers:
-            if handler.spec.matches(event):
-                self._hand_over(handler, delivery)
-                return
-        self._not_found(delivery)
-
-    def _hand_over(self, handler: Handler, delivery: events.Delivery) -> None:
-        event = delivery.event
-        connection_id = event.client.connection_id
-        worker = handler.workers[place_of(connection_id, len(handler.workers))]
+        worker = self._workers.choose(event)
+        if worker is None:
+            self._not_found(delivery)
+            return
+        spec = worker.handler.spec
         if worker.address is None:
-            logger.warning(
-                "handler %s is down: %s fails", handler.spec.name, _at(event)
-            )
+            logger.warning("handler %s is down: %s fails", spec.name, _at(event))
             _reply(delivery, failure(event, "The event handler is not available."))
             return
+        connection_id = event.client.connection_id
         key = (connection_id, event.event_id)
-        timer = self.after(handler.spec.timeout, Expired(key))
+        timer = self.after(spec.timeout, Expired(key))
         self._pending[key] = Pending(delivery, worker, timer)
         self._lanes.setdefault(connection_id, Lane()).under_way += 1
-        handler.under_way += 1
+        self._workers.begun(worker)
         worker.address.post(events.Delivery(event, self.address))
 
     def _not_found(self, delivery: events.Delivery) -> None:
@@ -241,16 +196,15 @@ class Upstream(LoopActor):
         pending = self._pending.pop(key)
         pending.timer.cancel()
         _reply(pending.delivery, outcome)
-        handler = pending.worker.handler
-        handler.under_way -= 1
-        self._release(key[0])
-        if handler.retired and not handler.under_way:
-            _stop(handler)
+        self._workers.done(pending.worker)
+        self._release(key[0], outcome)
         self._tell_quiet()
 
-    def _release(self, connection_id: str) -> None:
+    def _release(self, connection_id: str, outcome: events.Outcome | None) -> None:
         lane = self._lanes[connection_id]
         lane.under_way -= 1
+        if lane.held is not None:
+            lane.held = _informed(lane.held, outcome)
         if not lane.under_way:
             del self._lanes[connection_id]
             if lane.held is not None:
@@ -262,57 +216,12 @@ class Upstream(LoopActor):
             for answer in waiting:
                 answer.post(True)
 
-    # Handlers.
-
-    def _configure(self, specs: tuple[HandlerSpec, ...]) -> None:
-        before = list(self._handlers)
-        after: list[Handler] = []
-        for spec in specs:
-            kept = next((known for known in before if known.spec == spec), None)
-            if kept is not None:
-                before.remove(kept)
-            after.append(kept or self._begin(spec))
-        self._handlers = tuple(after)
-        for handler in before:
-            handler.retired = True
-            if not handler.under_way:
-                _stop(handler)
-
-    def _begin(self, spec: HandlerSpec) -> Handler:
-        handler = Handler(spec)
-        for worker in handler.workers:
-            self._start(worker)
-        return handler
-
-    def _start(self, worker: Worker) -> None:
-        spec = worker.handler.spec
-        try:
-            worker.address = self.spawn(lambda: spec.factory(self._hub))
-        except Exception:
-            logger.exception("handler %s cannot start", spec.name)
-            self._revive_later(worker)
-        else:
-            worker.born = self.dispatcher.now()
-            self._workers[worker.address] = worker
-
-    def _revive_later(self, worker: Worker) -> None:
-        worker.failures += 1
-        self.after(RESTART.pause(worker.failures), Revive(worker))
+    # The end of a handler, or of all.
 
     def _ended(self, ref: Address, reason: BaseException | None) -> None:
-        worker = self._workers.pop(ref, None)
-        if worker is None:
-            return
-        worker.address = None
-        self._fail_all(worker)
-        if worker.handler.retired:
-            return
-        if reason is None:  # a stop is a wish, not a failure
-            logger.warning("handler %s has stopped itself", worker.handler.spec.name)
-            return
-        if self.dispatcher.now() - worker.born > RESTART.calm:
-            worker.failures = 0
-        self._revive_later(worker)
+        worker = self._workers.lost(ref, reason)
+        if worker is not None:
+            self._fail_all(worker)
 
     def _fail_all(self, worker: Worker | None = None) -> None:
         """Fail what is under way, with one handler's instance or at all."""
@@ -321,11 +230,15 @@ class Upstream(LoopActor):
                 event = pending.delivery.event
                 self._finish(key, failure(event, "The event handler failed."))
 
-    # The end.
+    def _abandon(self) -> None:
+        """Leave nobody waiting: what comes from now on, this instance will not hear."""
+        self._fail_all()
+        self._pending.clear()
+        self._tell_quiet()
 
     def on_stop(self) -> None:
         """Leave nobody waiting."""
-        self._fail_all()
+        self._abandon()
 
     def on_failure(
         self,
@@ -335,7 +248,7 @@ class Upstream(LoopActor):
     ) -> None:
         """Leave nobody waiting; handlers end with this instance."""
         del exception_type, exception_value, traceback
-        self._fail_all()
+        self._abandon()
 
 
 def _reply(delivery: events.Delivery, outcome: events.Outcome | None) -> None:
@@ -347,10 +260,13 @@ def _reply(delivery: events.Delivery, outcome: events.Outcome | None) -> None:
         )
 
 
-def _stop(handler: Handler) -> None:
-    for worker in handler.workers:
-        if worker.address is not None:
-            worker.address.stop(block=False)
+def _informed(held: events.Delivery, outcome: events.Outcome | None) -> events.Delivery:
+    """Let an end that waits tell what was stored meanwhile (connection state)."""
+    if not isinstance(outcome, events.Respond) or outcome.state is None:
+        return held
+    client = msgspec.structs.replace(held.event.client, state=outcome.state)
+    event = msgspec.structs.replace(held.event, client=client)
+    return events.Delivery(event, held.reply_to)
 
 
 def _at(event: events.Event) -> str:

@@ -69,6 +69,7 @@ class SocketOutlet:
         if not pending:
             self._dispatcher.write_later(self)
         pending.append(block)
+        self._count += count
 
     def post(self, push: Push) -> None:
         """Encode and queue one push."""
@@ -83,13 +84,13 @@ class SocketOutlet:
             return
         data = pending[0] if len(pending) == 1 else b"".join(pending)
         pending.clear()
+        self._count = 0
         self._transport.write(data)
 
     def block(self) -> None:
         """Hold everything from now on: the transport's buffer is full."""
         self._blocked = True
         self._taking = False
-        self._count = len(self._pending)
         self._bytes = sum(map(len, self._pending))
 
     def unblock(self) -> None:

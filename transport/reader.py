@@ -53,22 +53,43 @@ class Reader:
         limit: Largest message in bytes.
     """
 
-    __slots__ = ("_buffer", "_fragments", "_limit", "_protocol", "_text")
+    __slots__ = (
+        "_buffer",
+        "_chunks",
+        "_fragments",
+        "_limit",
+        "_missing",
+        "_protocol",
+        "_text",
+    )
 
     def __init__(self, protocol: ServerProtocol, limit: int) -> None:
         self._protocol = protocol
         self._limit = limit
         self._buffer = b""
+        self._chunks: list[bytes] = []
+        self._missing = 0
         self._fragments: bytearray | None = None
         self._text = False
 
     def feed(self, data: bytes) -> None:
         """Append bytes from the socket."""
+        if self._missing > len(data):
+            # Joined once the frame is there: adding to a buffer is quadratic.
+            self._missing -= len(data)
+            self._chunks.append(data)
+            return
+        self._missing = 0
+        if self._chunks:
+            data = b"".join((*self._chunks, data))
+            self._chunks.clear()
         self._buffer = self._buffer + data if self._buffer else data
 
     def drop(self) -> None:
         """Forget what has not been read."""
         self._buffer = b""
+        self._chunks.clear()
+        self._missing = 0
 
     def read(self, most: int) -> list[tuple[bytes, bool] | Control]:
         """Take complete messages from the buffer.
@@ -82,6 +103,8 @@ class Reader:
             library has failed the connection, see its ``close_sent``.
         """
         found: list[tuple[bytes, bool] | Control] = []
+        if self._missing:
+            return found
         buffer = self._buffer
         position, end = 0, len(buffer)
         fragmented = self._fragments is not None
@@ -103,6 +126,7 @@ class Reader:
                 break
             stop = position + head + length
             if stop > end:
+                self._missing = stop - end
                 break
             if (first == _TEXT or first == _BINARY) and not fragmented:  # noqa: PLR1714, SIM109 - faster
                 start = position + head

@@ -21,6 +21,7 @@ import uvloop
 from hubbub.actors.gateway import Gateway, Reconfigure
 from hubbub.actors.hub import HubSetup
 from hubbub.actors.messages import internal
+from hubbub.actors.policy.filter import compile_filter
 from hubbub.actors.runtime import supervision
 from hubbub.actors.runtime.dispatcher import Dispatcher
 from hubbub.actors.runtime.reply import Reply
@@ -135,6 +136,7 @@ class Process:
             dispatcher, partial(Gateway, self._setup, secrets.token_hex(3))
         )
         self._keepalive = Keepalive(loop)
+        compile_filter("true")  # builds the parser now, so that no caller waits for it
         front = Front(
             self._gateway, dispatcher, self._live, self._stats, self._keepalive
         )

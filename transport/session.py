@@ -140,12 +140,14 @@ class Session(asyncio.Protocol):
             self._reader.drop()
             return
         messages = self._reader.read(MESSAGES_PER_TURN)
+        received = 0
         try:
             for message in messages:
                 if isinstance(message, Control):
                     self._control(message)
                     continue
                 data, text = message
+                received += 1
                 if text and not data.isascii():
                     data.decode()  # a payload is relayed untouched, so check it here
                 connection.post(decode(data, text))
@@ -153,9 +155,8 @@ class Session(asyncio.Protocol):
             self._break(violation.code, violation.reason)
         except UnicodeDecodeError:
             self._break(1007, "a text message is not valid UTF-8")
-        count = len(messages)
-        self._front.stats.received += count
-        if count == MESSAGES_PER_TURN:
+        self._front.stats.received += received
+        if len(messages) == MESSAGES_PER_TURN:
             self._pause(_SLICED)
             asyncio.get_running_loop().call_soon(self._unpause, _SLICED)
         dispatcher = self._front.dispatcher

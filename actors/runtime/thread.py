@@ -77,8 +77,11 @@ class ThreadActor(pykka.ThreadingActor):
         return Reply()
 
     def _actor_loop(self) -> None:
-        self._actor_loop_setup()
-        self._actor_loop_running()
+        try:
+            self._actor_loop_setup()
+            self._actor_loop_running()
+        except BaseException:  # noqa: BLE001 - sys.exit() in user code is a failure too
+            self._handle_failure(*sys.exc_info())
         if self._error is None or self._place.policy is None:
             self._actor_loop_teardown()
         self._place.dispatcher.call_soon_threadsafe(self._place.ended, self._error)

@@ -29,7 +29,7 @@ LIMIT = 1000
 MANY = 1 << 20
 PONG_BACK = b"\x8a\x01?"
 
-Found = list[Message | Control]
+Found = list[tuple[bytes, bool] | Control]
 
 
 def protocol(limit: int = LIMIT) -> ServerProtocol:

@@ -1,0 +1,115 @@
+"""What one client may do with groups, turned into commands for its hub.
+
+A part of the connection: it runs in the connection's turns. Knows permissions and
+acks; knows no events, and nothing of who else is in a group.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hubbub.actors.messages import commands, pushes, requests
+from hubbub.actors.policy.permissions import Permission, Permissions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from hubbub.actors.acks import Acks
+    from hubbub.actors.messages.internal import Permissive
+    from hubbub.actors.runtime.address import Ref
+
+
+class GroupRequests:
+    """Carries out what a client asks about groups, as far as it is permitted.
+
+    Args:
+        connection_id: The client's connection.
+        user_id: Its user, whom others see as the sender.
+        roles: What its token or its handler allows it.
+        hub: Takes the commands.
+        acks: Acknowledges refusals; what is done, the hub acknowledges.
+    """
+
+    __slots__ = ("_connection_id", "_hub", "_permissions", "_user_id", "acks")
+
+    def __init__(
+        self,
+        connection_id: str,
+        user_id: str | None,
+        roles: Iterable[str],
+        hub: Ref[commands.Command],
+        acks: Acks,
+    ) -> None:
+        self._connection_id = connection_id
+        self._user_id = user_id
+        self._permissions = Permissions(roles)
+        self._hub = hub
+        self.acks = acks
+
+    def send(self, request: requests.SendToGroup) -> None:
+        """Publish to a group."""
+        group, ack_id = request.group, request.ack_id
+        if not self._may(Permission.SEND_TO_GROUP, group, ack_id, "publish to"):
+            return
+        self._hub.post(
+            commands.Publish(
+                commands.ToGroup(group),
+                request.payload,
+                self._user_id,
+                request.metadata,
+                request.ttl,
+                (self._connection_id,) if request.no_echo else (),
+                None,
+                None if ack_id is None else self.acks.receipt(ack_id),
+            )
+        )
+
+    def send_frame(self, frame: requests.PublishFrame) -> bool:
+        """Publish a simple client's frame; False when that is not permitted."""
+        if not self._permissions.allows(Permission.SEND_TO_GROUP, frame.group):
+            return False
+        self.send(requests.SendToGroup(frame.group, frame.payload, frame.no_echo))
+        return True
+
+    def join(self, request: requests.JoinGroup) -> None:
+        """Become a member of a group."""
+        self._change(commands.AddToGroup, request.group, request.ack_id, "join")
+
+    def leave(self, request: requests.LeaveGroup) -> None:
+        """End a membership."""
+        self._change(commands.RemoveFromGroup, request.group, request.ack_id, "leave")
+
+    def judge(self, order: Permissive) -> bool:
+        """Grant, revoke or look up a permission; says whether it is done, or given."""
+        permission, group = order.permission, order.group
+        match order:
+            case commands.Grant():
+                return self._permissions.grant(permission, group)
+            case commands.Revoke():
+                return self._permissions.revoke(permission, group)
+            case commands.HasPermission():
+                return self._permissions.allows(permission, group)
+
+    def _change(
+        self,
+        command: type[commands.AddToGroup | commands.RemoveFromGroup],
+        group: str,
+        ack_id: int | None,
+        verb: str,
+    ) -> None:
+        if self._may(Permission.JOIN_LEAVE_GROUP, group, ack_id, verb):
+            target = commands.ToConnection(self._connection_id)
+            receipt = None if ack_id is None else self.acks.receipt(ack_id)
+            self._hub.post(command(target, group, receipt))
+
+    def _may(
+        self, permission: Permission, group: str, ack_id: int | None, verb: str
+    ) -> bool:
+        """Check duplicate, then permission; acknowledge a refusal where asked to."""
+        if ack_id is not None and self.acks.is_duplicate(ack_id):
+            return False
+        if self._permissions.allows(permission, group):
+            return True
+        text = f"No permission to {verb} {group}."
+        self.acks.refuse(ack_id, pushes.AckName.FORBIDDEN, text)
+        return False
