@@ -255,7 +255,7 @@ class Stage:
         return self._actor(self.gateway)._hubs[name]  # type: ignore[no-any-return] # the tree is untyped from outside
 
     def group(self, name: str, hub: str = "chat") -> Address:
-        return self._actor(self.hub(hub))._membership.group(name)  # type: ignore[no-any-return] # as above
+        return self._actor(self.hub(hub))._membership.groups.get(name)  # type: ignore[no-any-return] # as above
 
     @staticmethod
     def _actor(address: Address) -> Any:
