@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -20,9 +21,10 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-import click
 import pytest
 import typer
+from typer.core import TyperGroup
+from typer.testing import CliRunner
 
 from hubbub.transport.cli import app
 from hubbub.transport.configuration import DEVELOPMENT_KEY
@@ -173,11 +175,9 @@ def test_a_hubbub_command_is_understood(page: str, line: str) -> None:
     del page
     words = shlex.split(re.sub(r'"\$\([^)]*\)"', "value", line))
     program = typer.main.get_command(app)
-    assert isinstance(program, click.Group)
-    with click.Context(program) as context:
-        name, command, rest = program.resolve_command(context, words[1:])
-        assert command is not None
-        command.make_context(name, rest).close()  # parses, and runs nothing
+    assert isinstance(program, TyperGroup)
+    name, *rest = words[1:]
+    program.commands[name].make_context(name, rest).close()  # parses, runs nothing
 
 
 # The README.
@@ -278,10 +278,12 @@ class Reader:
             yield gateway
 
     def value(self, line: str) -> str:
-        """Run what stands in a ``$(...)`` of a command line."""
-        with self.run(line) as program:
-            assert program.end() == 0
-            return "".join(program.said).strip()
+        """Run a short ``hubbub`` command in this process, which is quicker."""
+        with contextlib.chdir(self.folder):
+            words = shlex.split(line)[1:]
+            result = CliRunner().invoke(app, words, env=self.env)
+        assert result.exit_code == 0, result.output
+        return result.stdout.strip()
 
 
 @pytest.fixture
@@ -319,8 +321,7 @@ def test_the_first_gateway_works(reader: Reader) -> None:
             listener.await_line("listening to lobby")
             for line in commands(page):
                 if line.startswith("hubbub publish"):
-                    with reader.run(line) as publisher:
-                        assert publisher.end() == 0, publisher.said
+                    reader.value(line)
             assert listener.await_line("[lobby]") == "[lobby] hello\n"
             assert listener.await_line("[server]") == '[server] {"price": 3}\n'
             with reader.run(the_command(page, "hubbub connect")) as alice:
@@ -394,8 +395,7 @@ def test_the_settings_for_production_are_valid(reader: Reader) -> None:
     reader.write(DOCS / "howto" / "run-in-production.md", "hubbub.toml")
     for name in ("primary.key", "secondary.key"):
         (reader.folder / name).write_text(f"{name}-0123456789-0123456789-0123456789\n")
-    with reader.run("hubbub check hubbub.toml") as check:
-        assert check.end() == 0, check.said
+    assert "hubbub.toml is fine" in reader.value("hubbub check hubbub.toml")
 
 
 # Tables that say what is in the code.
@@ -403,21 +403,21 @@ def test_the_settings_for_production_are_valid(reader: Reader) -> None:
 _TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
 
 
+def functions(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text() if path.is_file() else "")
+    return {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+
+
 def test_every_proof_of_compatibility_exists() -> None:
     text = (DOCS / "reference" / "compatibility.md").read_text()
     proofs = _TEST.findall(text)
     assert proofs
-    missing = []
-    for file, name in proofs:
-        path = ROOT / "tests" / file
-        tree = ast.parse(path.read_text() if path.is_file() else "")
-        names = {
-            node.name
-            for node in ast.walk(tree)
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        }
-        if name not in names:
-            missing.append(f"{file}::{name}")
+    known = {file: functions(ROOT / "tests" / file) for file, _ in proofs}
+    missing = [f"{file}::{name}" for file, name in proofs if name not in known[file]]
     assert not missing
 
 
@@ -444,13 +444,15 @@ def reasons() -> Iterator[tuple[int, str]]:
         ROOT / "transport" / "session.py",
     ]
     for file in files:
-        for node in ast.walk(ast.parse(file.read_text())):
-            match node:
-                case ast.Call(args=[*_, ast.Constant(value=int(code)), words, *_]):
-                    match words:
-                        case ast.Constant(value=str(text)):
-                            yield code, text
-                        case ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]):
+        for call in ast.walk(ast.parse(file.read_text())):
+            if isinstance(call, ast.Call):
+                for pair in itertools.pairwise(call.args):
+                    match pair:
+                        case (
+                            ast.Constant(value=int(code)),
+                            ast.Constant(value=str(text))
+                            | ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]),
+                        ):
                             yield code, text
 
 

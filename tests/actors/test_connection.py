@@ -721,7 +721,7 @@ def test_a_hundred_sessions_leave_nothing_in_the_hub(stage: Stage) -> None:
     assert not roster.connections
     assert not roster._users
     assert not roster._groups
-    assert not hub._membership._groups
+    assert not hub._membership.groups
     upstream = stage._actor(hub._upstream)
     assert not upstream._pending
     assert not upstream._lanes

@@ -1,0 +1,25 @@
+"""The benchmark counts what it says it counts, on hubbub and on its peers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+
+def test_the_benchmark_loses_nothing_and_compares_three_servers() -> None:
+    command = [sys.executable, "-m", "hubbub.transport.bench", "--json"]
+    run = subprocess.run(
+        [*command, "--seconds", "0.2", "--rounds", "1"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    results = json.loads(run.stdout)
+    assert len(results) == 3
+    for row in results.values():
+        assert set(row) == {"hubbub", "uvloop", "websockets"}
+        for rate, lost in row.values():
+            assert rate > 0
+            assert lost == 0
