@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,11 +20,7 @@ LAYERS = ("actors", "transport")
 
 LINES = 320
 LONGER = {
-    "actors/connection.py": (400, "one session is one state; its arms are one screen"),
-    "actors/handler.py": (370, "what an author of a handler reads, as a whole"),
-    "actors/upstream.py": (370, "events under way and their places change together"),
     "transport/session.py": (340, "reading, writing and the end share one socket"),
-    "transport/wire/cloudevents.py": (350, "request and answer share their headers"),
 }
 """Files that may be longer, with how long at most and why."""
 
@@ -60,7 +57,8 @@ MODULES = {
 }
 
 
-def imports(path: Path) -> Iterator[Import]:
+@cache
+def imports(path: Path) -> tuple[Import, ...]:
     file = str(path.relative_to(ROOT))
 
     def walk(body: Sequence[ast.AST], typing: bool) -> Iterator[Import]:
@@ -82,7 +80,7 @@ def imports(path: Path) -> Iterator[Import]:
                 case _:
                     yield from walk(list(ast.iter_child_nodes(node)), typing)
 
-    yield from walk(ast.parse(path.read_text()).body, False)
+    return tuple(walk(ast.parse(path.read_text()).body, False))
 
 
 def within(module: str, *packages: str) -> bool:

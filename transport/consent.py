@@ -16,7 +16,7 @@ import aiohttp
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from hubbub.transport.wire.cloudevents import Answer, Headers
+    from hubbub.transport.wire.webhook_answers import Answer, Headers
 
     Ask: TypeAlias = Callable[[str, Headers], Awaitable[Answer]]
     """Puts the question by an HTTP method, with these headers."""

@@ -21,8 +21,9 @@ from hubbub.transport.settings import (
     HandlerSettings,
     Live,
 )
-from hubbub.transport.webhook import RETRY_DELAYS, WebhookHandler
-from hubbub.transport.wire.cloudevents import UrlTemplate
+from hubbub.transport.webhook import WebhookHandler
+from hubbub.transport.webhook_caller import RETRY_DELAYS
+from hubbub.transport.wire.url_template import UrlTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

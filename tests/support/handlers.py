@@ -17,8 +17,8 @@ from hubbub.actors.runtime.supervision import spawn
 from hubbub.actors.upstream import Upstream
 from hubbub.transport.handlers import Webhook
 from hubbub.transport.settings import HandlerSettings, Live, Settings
-from hubbub.transport.wire.cloudevents import UrlTemplate
 from hubbub.transport.wire.tokens import Keyring
+from hubbub.transport.wire.url_template import UrlTemplate
 
 if TYPE_CHECKING:
     import ssl

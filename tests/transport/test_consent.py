@@ -9,11 +9,11 @@ import aiohttp
 import pytest
 
 from hubbub.transport.consent import Consent, allows
-from hubbub.transport.wire.cloudevents import Answer
+from hubbub.transport.wire.webhook_answers import Answer
 from support.handlers import ORIGIN, within
 
 if TYPE_CHECKING:
-    from hubbub.transport.wire.cloudevents import Headers
+    from hubbub.transport.wire.webhook_answers import Headers
 
 YES = Answer(200, (("WebHook-Allowed-Origin", "*"),))
 NO = Answer(200)
