@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PROTOCOL: Any = "json.webpubsub.azure.v1"
-SECONDS = 10
 say = Console().print
 
 
@@ -31,10 +30,9 @@ class Lobby(EventHandler):
     """Admits whoever gives a name, and repeats to the lobby what they say."""
 
     def on_connect(self, event: events.Connect) -> Accept | Reject:
-        names = event.query.get("name")
-        if not names:
+        if "name" not in event.query:
             return Reject(401, "name, please")
-        return Accept(user_id=names[0], groups=("lobby",))
+        return Accept(user_id=event.query["name"][0], groups=("lobby",))
 
     def on_event(self, event: events.UserEvent) -> None:
         self.hub.publish(ToGroup("lobby"), event.payload)
@@ -60,12 +58,11 @@ def gateway() -> Iterator[str]:
 
 
 def hear(client: ClientConnection) -> dict[str, Any]:
-    return json.loads(client.recv(timeout=SECONDS))  # type: ignore[no-any-return]
+    return json.loads(client.recv(timeout=10))  # type: ignore[no-any-return]
 
 
 def main() -> int:
     with gateway() as address:
-        say(f"the gateway listens at {address}")
         alice = connect(f"{address}?name=alice", subprotocols=[PROTOCOL])
         bob = connect(f"{address}?name=bob", subprotocols=[PROTOCOL])
         with alice, bob:
