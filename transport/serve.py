@@ -184,7 +184,8 @@ class Process:
             logger.error("not reloaded, the old settings stay: %s", error)  # noqa: TRY400
             return
         self._gateway.post(Reconfigure(self._setup))
-        logger.info("settings reloaded")
+        # Said once the hubs have them: who reads the line may rely on it.
+        asyncio.get_running_loop().call_soon(logger.info, "settings reloaded")
 
     def _setup(self, hub: str) -> HubSetup:
         settings = self._live.settings

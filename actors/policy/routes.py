@@ -134,8 +134,8 @@ def fault(event: events.Event, outcome: object) -> str | None:
             return None if status in _REFUSALS else f"{status!r} refuses nothing"
         case events.UserEvent(), events.Respond():
             return _respond_fault(outcome)
-        case events.UserEvent(), events.Fail():
-            return None
+        case events.UserEvent(), events.Fail(reason=reason):
+            return None if isinstance(reason, str) else "a reason is a text"
         case ((events.Connect() | events.UserEvent()), _):
             return f"{type(outcome).__name__} does not answer it"
         case _:
@@ -157,7 +157,11 @@ def _respond_fault(respond: events.Respond) -> str | None:
         kind = type(respond.payload).__name__
         return f"a payload is Text, Json, Binary or Protobuf, not {kind}"
     if respond.metadata:
-        fault = metadata_fault(respond.metadata.items())
+        try:
+            metadata = msgspec.convert(respond.metadata, dict[str, str])
+        except msgspec.ValidationError as error:
+            return f"metadata: {error}"
+        fault = metadata_fault(metadata.items())
         if fault is not None:
             return fault
     return _state_fault(respond.state)

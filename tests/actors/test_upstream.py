@@ -145,10 +145,12 @@ def test_an_outcome_of_the_wrong_kind_fails_the_event(
         Respond(state="\u00e9"),
         Respond("text"),  # type: ignore[arg-type] # what an author may write
         Respond(Text(""), metadata={"a b": ""}),
+        Respond(Text(""), metadata={"trace": 7}),  # type: ignore[dict-item] # likewise
+        Fail(7),  # type: ignore[arg-type] # likewise
     ],
 )
 def test_an_outcome_that_no_client_could_take_fails_the_event(
-    outcome: Respond,
+    outcome: Respond | Fail,
 ) -> None:
     script = Script()
     house = House(script)
