@@ -135,7 +135,7 @@ def fault(event: events.Event, outcome: object) -> str | None:
         case events.UserEvent(), events.Respond():
             return _respond_fault(outcome)
         case events.UserEvent(), events.Fail(reason=reason):
-            return None if isinstance(reason, str) else "a reason is a text"
+            return _reason_fault(reason)
         case ((events.Connect() | events.UserEvent()), _):
             return f"{type(outcome).__name__} does not answer it"
         case _:
@@ -165,6 +165,10 @@ def _respond_fault(respond: events.Respond) -> str | None:
         if fault is not None:
             return fault
     return _state_fault(respond.state)
+
+
+def _reason_fault(reason: object) -> str | None:
+    return None if isinstance(reason, str) else "a reason is a text"
 
 
 def _state_fault(state: object) -> str | None:
