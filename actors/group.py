@@ -7,7 +7,8 @@ one block, and each member's outlet gets that block once.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+import sys
+from typing import TYPE_CHECKING, Any, assert_never
 
 from hubbub.actors.messages import internal
 from hubbub.actors.runtime.actor import LoopActor
@@ -39,12 +40,19 @@ class Group(LoopActor):
         for connection_id, outlet in members:
             self._lanes.setdefault(outlet.codec, {})[connection_id] = outlet
 
+    def take_turn(self, letters: list[Any]) -> int:
+        """Collect what the letters bring into one block, then hand it out."""
+        done = super().take_turn(letters)
+        try:
+            self.hand_out()
+        except Exception:  # noqa: BLE001 - supervision decides
+            self._handle_failure(*sys.exc_info())
+        return done
+
     def on_receive(self, message: internal.ToGroupActor) -> None:
         """Add a delivery to the open block, or change the membership."""
         match message:
             case internal.Deliver():
-                if not self._open:
-                    self.dispatcher.open(self)
                 self._open.append(message)
                 if message.exclude:
                     self._excluding = True
@@ -67,8 +75,8 @@ class Group(LoopActor):
     def hand_out(self) -> None:
         """Close the open block: give it to every member, then pay the receipts.
 
-        The dispatcher calls it at the end of the round, or earlier when a direct
-        message must come after what was published before.
+        Its turns come at the end of the round, or earlier when a direct message must
+        come after what was published before: so a turn ends by handing out.
         """
         deliveries = self._open
         if not deliveries:
@@ -91,10 +99,6 @@ class Group(LoopActor):
                 _give_without(deliveries, frames, connection_id, lane[connection_id])
         for receipt in receipts:
             receipt.pay()
-
-    def on_stop(self) -> None:
-        """Leave nothing undelivered and no receipt unpaid."""
-        self.hand_out()
 
     def _remove(self, connection_id: str) -> None:
         for codec, lane in self._lanes.items():

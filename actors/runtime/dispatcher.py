@@ -2,7 +2,7 @@
 
 One dispatcher per gateway, inherited by every actor of its tree. Clock, timers, random
 source and turns come from outside, so that a test or a simulation can run a gateway on
-virtual time. It knows mailboxes, open blocks and dirty outlets, and no message.
+virtual time. It knows mailboxes and dirty outlets, and no message.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from hubbub.actors.runtime.mailbox import Mailbox
-    from hubbub.actors.runtime.ports import Block, Loop, Task, Timer, Writer
+    from hubbub.actors.runtime.ports import Loop, Task, Timer, Writer
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -57,7 +57,6 @@ class Dispatcher:
         self._writes = writes
         self._ready: deque[Mailbox] = deque()
         self._lanes: deque[Mailbox] = deque()
-        self._open: list[Block] = []
         self._dirty: deque[Writer] = deque()
         self._relief: list[Callable[[], None]] = []
         self._scheduled = False
@@ -72,13 +71,8 @@ class Dispatcher:
             self._scheduled = True
             self._loop.call_soon(self.run)
 
-    def open(self, block: Block) -> None:
-        """Remember a block that collects until the end of the round."""
-        self._open.append(block)
-        self._wake()
-
     def settle(self) -> None:
-        """Let the lanes catch up and hand out their open blocks, now.
+        """Let the lanes take their turns, and so hand out their blocks, now.
 
         The round does it once, after all other turns; an actor does it earlier when a
         direct message must follow what was published before. The turns of a lane may
@@ -87,13 +81,6 @@ class Dispatcher:
         lanes = self._lanes
         while lanes:
             lanes.popleft().take_turn()
-        if self._open:
-            blocks, self._open = self._open, []
-            for block in blocks:
-                try:
-                    block.hand_out()
-                except Exception:
-                    logger.exception("a block was not handed out")
 
     def write_later(self, outlet: Writer) -> None:
         """Write an outlet at the end of the round; the caller asks once a round."""

@@ -60,13 +60,6 @@ class Loop(Protocol):
         """Run a coroutine."""
 
 
-class Block(Protocol):
-    """Deliveries that collect until the end of a round (a group's open block)."""
-
-    def hand_out(self) -> None:
-        """Give each member's outlet what has collected."""
-
-
 class Writer(Protocol):
     """An outlet that has something to write."""
 

@@ -30,7 +30,7 @@ _MOST_TTL = 300
 _NOTHING = msgspec.Raw()
 
 
-class _Message(msgspec.Struct, tag_field="type", rename="camel"):
+class _Message(msgspec.Struct, tag_field="type", rename="camel", gc=False):
     """What all requests share: the tag."""
 
 
@@ -125,17 +125,17 @@ def _retry(data: bytes, error: msgspec.ValidationError) -> _Any:
 
 def _request(message: _Any) -> Request:
     match message:
-        case _Send(group=group, ack_id=ack_id):
-            payload = _payload(message)
+        case _Send(group=group, ack_id=ack_id, metadata=metadata):
+            # The hot path: no call for what is not there.
             ttl = message.ttl_seconds or 0
             if not 0 <= ttl <= _MOST_TTL:
                 raise ProtocolViolation(1007, "ttlSeconds must be 0 to 300")
             return requests.SendToGroup(
                 _group(group),
-                payload,
-                bool(message.no_echo),
+                _payload(message),
+                message.no_echo or False,
                 None if ack_id is None else _id(ack_id),
-                _metadata(message.metadata),
+                None if metadata is _NOTHING else _metadata(metadata),
                 ttl,
             )
         case _Event(event=event, ack_id=ack_id):
