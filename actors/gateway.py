@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import msgspec
@@ -13,10 +14,14 @@ from hubbub.actors.runtime.supervision import Ended, Restart, Restarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
     from hubbub.actors.runtime.address import Address, Ref
 
     Setup: TypeAlias = Callable[[str], HubSetup]
+
+
+logger = logging.getLogger(__name__)
 
 
 class Reconfigure(msgspec.Struct, frozen=True):
@@ -36,12 +41,16 @@ class Gateway(LoopActor):
     Args:
         setup: Gives a hub's setup by lower-case name.
         name: Begins the ids of this gateway's connections; a few letters and digits.
+        failed: Called when this actor fails: the process should end.
     """
 
     registered = True
 
-    def __init__(self, setup: Setup, name: str = "") -> None:
+    def __init__(
+        self, setup: Setup, name: str = "", failed: Callable[[], None] | None = None
+    ) -> None:
         super().__init__()
+        self._failed = failed
         self._setup = setup
         self._name = name
         self._hubs: dict[str, Address] = {}
@@ -51,12 +60,11 @@ class Gateway(LoopActor):
         """Route to a hub, or act on all of them."""
         match message:
             case commands.ForHub(hub=name, command=command):
-                self._hub(name).post(command)
-            case internal.Admit(hub=name):
-                if self._draining:
-                    message.door.reject(503, "The gateway is shutting down.")
-                else:
-                    self._hub(name).post(message)
+                hub = self._hub(name)
+                if hub is not None:  # else the caller's own deadline answers
+                    hub.post(command)
+            case internal.Admit():
+                self._admit(message)
             case Reconfigure(setup=setup):
                 self._setup = setup
                 for name, hub in self._hubs.items():
@@ -69,12 +77,41 @@ class Gateway(LoopActor):
             case _:
                 assert_never(message)
 
-    def _hub(self, name: str) -> Address:
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let the process know; the hubs end with this actor."""
+        del exception_type, exception_value, traceback
+        if self._failed is not None:
+            self._failed()
+
+    def _admit(self, admit: internal.Admit) -> None:
+        if self._draining:
+            admit.door.reject(503, "The gateway is shutting down.")
+            return
+        hub = self._hub(admit.hub)
+        if hub is None:
+            # Not without its handlers: they may be what keeps strangers out.
+            admit.door.reject(500, "The hub cannot start.")
+        else:
+            hub.post(admit)
+
+    def _hub(self, name: str) -> Address | None:
+        """Give a hub, started if need be; None if it cannot start."""
         hub = self._hubs.get(name)
         if hub is None:
-            hub = self._hubs[name] = self.spawn(
-                lambda: Hub(name, self._setup(name), self._name), restart=Restart()
-            )
+            try:
+                hub = self.spawn(
+                    lambda: Hub(name, self._setup(name), self._name), restart=Restart()
+                )
+            except Exception:
+                # Its settings name what is not there: that hub fails alone.
+                logger.exception("hub %s cannot start", name)
+                return None
+            self._hubs[name] = hub
         return hub
 
 

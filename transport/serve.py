@@ -63,7 +63,8 @@ def run(
         announce: Called with the endpoint once the port accepts connections.
 
     Returns:
-        The exit status: 0 after a drain, 1 when the port cannot be opened.
+        The exit status: 0 after a drain, 1 when the port cannot be opened or the
+        gateway failed.
     """
     # Until the loop handles it, a reload must not end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -97,6 +98,8 @@ class Process:
         self._reload = reload
         self._live = Live(with_endpoints(settings, self._port))
         self._stats = Stats()
+        self._leave = asyncio.Event()
+        self._status = 0
         self._gateway: Address | None = None
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -111,19 +114,24 @@ class Process:
     async def main(self, announce: Callable[[str], None]) -> int:
         """Run until a signal; see ``run``."""
         loop = asyncio.get_running_loop()
-        leave = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, leave.set)
+            loop.add_signal_handler(number, self._leave.set)
         loop.add_signal_handler(signal.SIGHUP, self.reload)
         await self.start()
         gc.collect()
         gc.freeze()  # what lives since the start is not looked at again
         gc.set_threshold(_ALLOCATIONS_PER_COLLECTION, 20, 20)
         announce(self.endpoint)
-        await leave.wait()
+        await self._leave.wait()
         logger.info("draining")
         await self.stop()
-        return 0
+        return self._status
+
+    def _give_up(self) -> None:
+        """End the process: without its gateway actor it serves nobody."""
+        logger.critical("the gateway actor failed; ending the process")
+        self._status = 1
+        self._leave.set()
 
     async def start(self) -> None:
         """Start actors and server; the port accepts connections when this returns."""
@@ -133,7 +141,8 @@ class Process:
         logger.debug("%d hubs are configured", len(setups))
         dispatcher = Dispatcher(loop)
         self._gateway = supervision.spawn(
-            dispatcher, partial(Gateway, self._setup, secrets.token_hex(3))
+            dispatcher,
+            partial(Gateway, self._setup, secrets.token_hex(3), self._give_up),
         )
         self._keepalive = Keepalive(loop)
         compile_filter("true")  # builds the parser now, so that no caller waits for it
