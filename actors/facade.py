@@ -70,7 +70,8 @@ class HubFacade:
             exclude: Ids of connections that do not get it.
             where: A filter that a connection must pass (``userId eq 'a'``).
             metadata: Names and values that travel with it.
-            ttl: Seconds it may wait for a client that is away; 0 for no limit.
+            ttl: Seconds it may wait for a client that is away; 0 for no limit. Nothing
+                is kept for such clients yet, so it has no effect yet.
 
         Raises:
             FilterError: The filter cannot be read.

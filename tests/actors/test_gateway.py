@@ -6,11 +6,14 @@ import logging
 
 import pytest
 
-from hubbub.actors.gateway import Reconfigure
+from hubbub.actors.gateway import Gateway, Reconfigure
 from hubbub.actors.hub import HubSetup
 from hubbub.actors.messages import commands, events, internal, requests
 from hubbub.actors.messages import payload as payloads
+from hubbub.actors.runtime import supervision
+from hubbub.actors.runtime.dispatcher import Dispatcher
 from support.fakes import FakeSocket, Probe, Stage, hub_on_virtual_time, publish
+from support.virtual import VirtualLoop
 
 ALL = commands.Everyone()
 
@@ -115,3 +118,34 @@ def test_a_failed_hub_leaves_the_other_hubs_alone(
     stage.do(publish(ALL, "hi"), hub="whole")
     assert whole.data == ["hi"]
     assert stage.join(hub="broken").connection_id
+
+
+def test_a_hub_that_cannot_start_fails_alone(caplog: pytest.LogCaptureFixture) -> None:
+    def setup(hub: str) -> HubSetup:
+        if hub == "broken":
+            raise FileNotFoundError("ca.pem")
+        return HubSetup()
+
+    stage = hub_on_virtual_time()
+    stage.gateway.post(Reconfigure(setup))
+    with caplog.at_level(logging.ERROR):
+        stranger = stage.knock(FakeSocket(), hub="broken")
+        stage.settle()
+    assert stranger.all("rejected") == [(500, "The hub cannot start.")]
+    assert "hub broken cannot start" in caplog.text
+    assert stage.join("u", hub="sound").connection_id
+
+
+def test_the_process_hears_of_a_failed_gateway(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    failures: list[str] = []
+    loop = VirtualLoop()
+    gateway = supervision.spawn(
+        Dispatcher(loop),
+        lambda: Gateway(lambda _: HubSetup(), "", lambda: failures.append("told")),
+    )
+    with caplog.at_level(logging.CRITICAL):
+        gateway.post("not a message")
+        loop.settle()
+    assert failures == ["told"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from hubbub.actors.messages import payload as payloads
 from hubbub.actors.messages import pushes
 from hubbub.actors.runtime.dispatcher import Dispatcher
-from hubbub.transport.outlet import SocketOutlet
+from hubbub.transport.outlet import PatientOutlet, SocketOutlet
 from hubbub.transport.settings import Limits
 from hubbub.transport.subprotocols import SIMPLE
 from hubbub.transport.wire.frames import PlainCodec
@@ -28,6 +28,8 @@ class FakeTransport:
 class Desk:
     """An outlet on virtual time, with what it writes and whether it gave up."""
 
+    kind: type[SocketOutlet] = SocketOutlet
+
     def __init__(self, messages: int = 10, size: int = 1000) -> None:
         self.loop = VirtualLoop()
         self.dispatcher = Dispatcher(self.loop)
@@ -37,7 +39,7 @@ class Desk:
         self.outlet = self.make(self.transport)
 
     def make(self, transport: FakeTransport) -> SocketOutlet:
-        return SocketOutlet(
+        return self.kind(
             cast("asyncio.Transport", transport),
             PlainCodec(SIMPLE),
             None,
@@ -168,3 +170,32 @@ def test_an_outlet_that_ended_stays_silent() -> None:
     desk.loop.settle()
     assert desk.transport.writes == []
     assert desk.gave_up == 0
+
+
+class PatientDesk(Desk):
+    kind = PatientOutlet
+
+
+def test_a_patient_outlet_writes_a_moment_later_and_once() -> None:
+    desk = PatientDesk()
+    desk.outlet.append(b"a", 1)
+    desk.loop.settle()
+    assert desk.transport.writes == []
+    desk.loop.advance(PatientOutlet.MOMENT / 2)
+    desk.outlet.append(b"b", 1)
+    desk.loop.advance(PatientOutlet.MOMENT / 2)
+    assert desk.transport.writes == [b"ab"]
+    desk.outlet.append(b"c", 1)
+    desk.loop.advance(PatientOutlet.MOMENT)
+    assert desk.transport.writes == [b"ab", b"c"]
+
+
+def test_a_patient_outlet_says_its_last_words_at_once() -> None:
+    desk = PatientDesk()
+    desk.outlet.append(b"a", 1)
+    desk.outlet.append(b"bye", 0)
+    desk.outlet.seal()
+    assert desk.transport.writes == [b"abye"]
+    desk.outlet.append(b"late", 1)
+    desk.loop.advance(1)
+    assert desk.transport.writes == [b"abye"]
