@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hubbub.actors.messages.requests import Request
     from hubbub.actors.runtime.address import Ref
     from hubbub.actors.runtime.ports import Socket
-    from hubbub.transport.session import Front
+    from hubbub.transport.front import Front
 
 logger = logging.getLogger(__name__)
 _quiet = logging.getLogger("hubbub.websockets")

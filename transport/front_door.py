@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from uvicorn.config import Config
     from uvicorn.server import ServerState
 
-    from hubbub.transport.session import Front
+    from hubbub.transport.front import Front
 
 
 _LINGER = 0.5

@@ -26,11 +26,11 @@ from hubbub.actors.runtime import supervision
 from hubbub.actors.runtime.dispatcher import Dispatcher
 from hubbub.actors.runtime.reply import Reply
 from hubbub.transport.configuration import is_loopback
+from hubbub.transport.front import Front
 from hubbub.transport.front_door import FrontDoor
 from hubbub.transport.handlers import handler_specs
 from hubbub.transport.keepalive import Keepalive
 from hubbub.transport.metrics import Stats
-from hubbub.transport.session import Front
 from hubbub.transport.settings import HubSettings, Live, Settings
 from hubbub.transport.web import web_app
 

@@ -8,23 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import msgspec
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
 from websockets.protocol import OPEN
 
-from hubbub.actors.messages import commands, internal, requests
-from hubbub.actors.runtime.address import Ref
-from hubbub.actors.runtime.dispatcher import Dispatcher
-from hubbub.transport.keepalive import Keepalive
-from hubbub.transport.metrics import Stats
+from hubbub.actors.messages import requests
 from hubbub.transport.outlet import SocketOutlet
 from hubbub.transport.reader import Control, Reader
-from hubbub.transport.settings import Live
 from hubbub.transport.subprotocols import Agreed, Decode, codec
 from hubbub.transport.subprotocols.violation import ProtocolViolation
 
@@ -32,6 +24,8 @@ if TYPE_CHECKING:
     from websockets.server import ServerProtocol
 
     from hubbub.actors.messages.requests import Request
+    from hubbub.actors.runtime.address import Ref
+    from hubbub.transport.front import Front
 
 logger = logging.getLogger(__name__)
 
@@ -49,17 +43,6 @@ never see the close frame that says what was wrong.
 
 _MOST_REASON = 123
 """Bytes of a close reason that fit a control frame (RFC 6455 5.5)."""
-
-
-class Front(msgspec.Struct, frozen=True):
-    """What the sessions of a gateway share."""
-
-    gateway: Ref[internal.Admit | commands.ForHub]
-    dispatcher: Dispatcher
-    live: Live
-    stats: Stats
-    keepalive: Keepalive
-    clock: Callable[[], float] = time.time
 
 
 class Session(asyncio.Protocol):

@@ -15,7 +15,7 @@ from hubbub.transport.rest import rest_app
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from hubbub.transport.session import Front
+    from hubbub.transport.front import Front
 
 
 def web_app(front: Front) -> Any:

@@ -38,6 +38,8 @@ class Dispatcher:
         turns: Turns in a slice.
         writes: Outlets written in a slice (about 10 us each).
         chance: Source of ids and jitter.
+        order: Chooses who is next of so many that are ready (an index); None takes
+            the one that waits longest. A simulation plays other orders with it.
     """
 
     def __init__(
@@ -47,12 +49,14 @@ class Dispatcher:
         turns: int = 1000,
         writes: int = 500,
         chance: random.Random | None = None,
+        order: Callable[[int], int] | None = None,
     ) -> None:
         self.thread = get_ident()
         self.random = chance or random.SystemRandom()
         self.congested = False
         """Whether the last round left work over; readers should pause meanwhile."""
         self._loop = loop
+        self._order = order
         self._turns = turns
         self._writes = writes
         self._ready: deque[Mailbox] = deque()
@@ -143,6 +147,8 @@ class Dispatcher:
         ready = self._ready
         while ready and budget:
             budget -= 1
+            if self._order is not None:
+                ready.rotate(-self._order(len(ready)))
             ready.popleft().take_turn()
         return budget
 

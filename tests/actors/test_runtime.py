@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import random
 import threading
 import time
 import weakref
@@ -348,6 +349,30 @@ def test_a_round_is_bounded_and_the_rest_comes_in_the_next() -> None:
     loop.settle()
     assert log == list(range(25))
     assert not dispatcher.congested
+
+
+def play(seed: int) -> list[Any]:
+    loop, log = VirtualLoop(), list[Any]()
+    dispatcher = Dispatcher(loop, order=random.Random(seed).randrange)
+    actors = [supervision.spawn(dispatcher, lambda: Recorder(log)) for _ in range(10)]
+    for number, actor in enumerate(actors):
+        actor.post((number, "first"))
+        actor.post((number, "second"))
+    loop.settle()
+    return log
+
+
+def test_turns_can_be_played_in_a_chosen_order_that_repeats() -> None:
+    assert play(1) == play(1)
+    assert play(1) != play(2)
+
+
+def test_whatever_the_order_each_actor_gets_its_mail_in_order() -> None:
+    for seed in range(20):
+        log = play(seed)
+        assert len(log) == 20
+        for number in range(10):
+            assert log.index((number, "first")) < log.index((number, "second"))
 
 
 def test_relief_is_told_once_nothing_is_left_over() -> None:
