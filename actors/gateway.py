@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MOST_HUBS = 10_000
+"""Hubs live as long as the process: strangers must not start them without end."""
+
 
 class Reconfigure(msgspec.Struct, frozen=True):
     """Give every hub its settings anew, without touching a connection."""
@@ -103,6 +106,9 @@ class Gateway(LoopActor):
         """Give a hub, started if need be; None if it cannot start."""
         hub = self._hubs.get(name)
         if hub is None:
+            if len(self._hubs) >= MOST_HUBS:
+                logger.error("hub %s is one too many", name)
+                return None
             try:
                 hub = self.spawn(
                     lambda: Hub(name, self._setup(name), self._name), restart=Restart()

@@ -297,7 +297,8 @@ class Session(asyncio.Protocol):
         if not self._recorded:
             self._recorded = True
             self._front.stats.closed[code] += 1
-            logger.info("closed %s: %d %s", self._label, code, reason)
+            cause = reason or "by the client"
+            logger.info("closed %s: %d %s", self._label, code, cause)
 
 
 def _short(reason: str) -> str:

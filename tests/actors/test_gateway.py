@@ -149,3 +149,17 @@ def test_the_process_hears_of_a_failed_gateway(
         gateway.post("not a message")
         loop.settle()
     assert failures == ["told"]
+
+
+def test_hubs_are_bounded(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("hubbub.actors.gateway.MOST_HUBS", 2)
+    stage = hub_on_virtual_time()
+    assert stage.join("u", hub="one").connection_id
+    assert stage.join("u", hub="two").connection_id
+    with caplog.at_level(logging.CRITICAL):
+        stranger = stage.knock(FakeSocket(), hub="three")
+        stage.settle()
+    assert stranger.all("rejected") == [(500, "The hub cannot start.")]
+    assert stage.join("u", hub="one").connection_id
