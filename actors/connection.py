@@ -57,6 +57,7 @@ class Connection(LoopActor):
         self._waiting = Waiting(stash_limit)
         self._events = 0
         self._ended = False
+        self._reason = ""
 
     def on_start(self) -> None:
         """Ask the event handler whether the client may connect."""
@@ -84,16 +85,18 @@ class Connection(LoopActor):
                 self._end(message)
             case commands.Grant() | commands.Revoke() | commands.HasPermission():
                 self._judge(message)
+            case internal.JoinedGroup(group=group):
+                self._tell(events.Joined(self._client, self._next_event(), group))
+            case internal.LeftGroup(group=group):
+                self._tell(events.Left(self._client, self._next_event(), group))
+            case internal.Farewell():
+                self._depart()
             case _ if self._ended:
                 pass  # what was on its way when the session ended
             case requests.Ping():
                 self._push(pushes.Pong())
             case requests.AckSequence():
                 pass  # nothing is numbered on this subprotocol
-            case internal.JoinedGroup(group=group):
-                self._tell(events.Joined(self._client, self._next_event(), group))
-            case internal.LeftGroup(group=group):
-                self._tell(events.Left(self._client, self._next_event(), group))
             case _ if self._waiting.pending is not None:
                 if self._waiting.stash(message) and self._socket is not None:
                     self._socket.pause()
@@ -234,7 +237,6 @@ class Connection(LoopActor):
                 self._end(internal.End(code, reason, reason, reason))
             case requests.SocketClosed(code=code, reason=reason):
                 self._leave(reason or f"The client closed the connection ({code}).")
-                self.stop()
 
     def _end(self, end: internal.End) -> None:
         """End by our own decision: tell the client, close, tell hub and handler."""
@@ -245,18 +247,24 @@ class Connection(LoopActor):
         if self._socket is not None:
             self._socket.close(end.code, end.cause)
         self._leave(end.reason)
-        self.stop()
 
     def _leave(self, reason: str) -> None:
-        """Tell hub and handler that this session is over.
+        """Tell the hub that this session is over, and wait for its farewell.
 
         A client that leaves while its connect event is answered was never here; an
         answer that comes later finds the session over.
         """
-        self._ended, self._groups = True, None
+        self._ended, self._groups, self._reason = True, None, reason
         if self._admit is None:
-            self._hub.post(internal.Gone(self._client.connection_id))
-            self._tell(events.Disconnected(self._client, self._next_event(), reason))
+            self._hub.post(internal.Gone(self._client.connection_id, self.address))
+        else:
+            self.stop()
+
+    def _depart(self) -> None:
+        """Tell the handler, behind the groups that the hub says were left."""
+        event_id = self._next_event()
+        self._tell(events.Disconnected(self._client, event_id, self._reason))
+        self.stop()
 
     def on_stop(self) -> None:
         """Close the socket if the hub ends us, because it restarts."""
@@ -272,8 +280,11 @@ class Connection(LoopActor):
         """Close the socket of a session whose bookkeeping broke."""
         del exception_type, exception_value, traceback
         self._hang_up(1011, "the gateway failed")
-        if not self._ended:
-            self._leave("the gateway failed")
+        if not self._ended and self._admit is None:
+            address, reason = self.address, "the gateway failed"
+            self._hub.post(internal.Gone(self._client.connection_id, address))
+            event_id = self._next_event()
+            self._tell(events.Disconnected(self._client, event_id, reason))
 
     def _hang_up(self, code: int, reason: str) -> None:
         if self._admit is not None:

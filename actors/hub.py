@@ -90,8 +90,9 @@ class Hub(LoopActor):
                 self._admit(message)
             case internal.Enter():
                 self._enter(message)
-            case internal.Gone(connection_id=connection_id):
+            case internal.Gone(connection_id=connection_id, connection=connection):
                 self._remove(connection_id)
+                connection.post(internal.Farewell())
             case commands.AddToGroup() | commands.RemoveFromGroup():
                 self._change(message)
             case commands.AddAllToGroups() | commands.RemoveAllFromGroups():

@@ -45,9 +45,14 @@ class Enter(msgspec.Struct, frozen=True, gc=False):
 
 
 class Gone(msgspec.Struct, frozen=True, gc=False):
-    """A connection has ended by itself."""
+    """A connection has ended; it waits for ``Farewell``."""
 
     connection_id: str
+    connection: Ref[Farewell]
+
+
+class Farewell(msgspec.Struct, frozen=True, gc=False):
+    """The hub has forgotten a connection: nothing more will come from it."""
 
 
 class Join(msgspec.Struct, frozen=True, gc=False):
@@ -108,6 +113,6 @@ Permissive: TypeAlias = commands.Grant | commands.Revoke | commands.HasPermissio
 
 ToGroupActor: TypeAlias = Deliver | Join | Part
 ToConnectionActor: TypeAlias = (
-    requests.Request | End | JoinedGroup | LeftGroup | Permissive
+    requests.Request | End | JoinedGroup | LeftGroup | Farewell | Permissive
 )
 ToHubActor: TypeAlias = commands.Command | Admit | Enter | Gone | Drain

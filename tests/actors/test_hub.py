@@ -212,7 +212,7 @@ def test_a_connection_that_left_between_slices_is_skipped(stage: Stage) -> None:
     sockets = crowd(stage, SLICE + 1)
     hub = stage.hub()
     hub.post(publish(ALL, "hi", where=lambda _: True))
-    hub.post(internal.Gone(to(sockets[-1]).connection_id))
+    hub.post(internal.Gone(to(sockets[-1]).connection_id, Probe()))
     stage.settle()
     assert sockets[-1].data == []
     assert sockets[0].data == ["hi"]
@@ -372,6 +372,24 @@ def test_presence_is_told_of_the_groups_a_handler_watches(stage: Stage) -> None:
         if isinstance(delivery.event, events.Joined | events.Left)
     ]
     assert told == [("Joined", "watched"), ("Left", "watched"), ("Joined", "watched")]
+
+
+@pytest.mark.parametrize("closed_by", ["client", "server"])
+def test_the_groups_of_a_connection_are_left_before_its_end_is_told(
+    stage: Stage, closed_by: str
+) -> None:
+    member = stage.join(groups=["watched"])
+    if closed_by == "client":
+        member.leave()
+    else:
+        stage.do(commands.Close(to(member)))
+    stage.settle()
+    told = [
+        type(delivery.event).__name__
+        for delivery in stage.desk.deliveries
+        if isinstance(delivery.event, events.Left | events.Disconnected)
+    ]
+    assert told == ["Left", "Disconnected"]
 
 
 # Permissions.
