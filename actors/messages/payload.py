@@ -36,14 +36,3 @@ Payload: TypeAlias = Text | Json | Binary | Protobuf
 
 Metadata: TypeAlias = Mapping[str, str]
 """Names and values that travel with a message (client protocols, metadata)."""
-
-
-def size(payload: Payload) -> int:
-    """Give the length of a payload in bytes (of a text: in characters)."""
-    match payload:
-        case Text(text=text):
-            return len(text)
-        case Json(raw=raw):
-            return len(raw)
-        case Binary(data=data) | Protobuf(data=data):
-            return len(data)
