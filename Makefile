@@ -40,12 +40,14 @@ dev: $(VENV)/.test-tools tests/node/node_modules/.package-lock.json
 	@mkdir -p build/types/hubbub
 	@ln -sfn ../../../actors build/types/hubbub/actors
 	@ln -sfn ../../../transport build/types/hubbub/transport
+	@ln -sfn ../../../transport/sdk build/types/hubbub/sdk
+	@ln -sfn ../../../scenarios build/types/hubbub/scenarios
 
 check: dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy tests scenarios
+	$(BIN)/mypy tests
 
 test: check
 	$(BIN)/pytest $(TESTS)

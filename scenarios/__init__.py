@@ -1,0 +1,1 @@
+"""Runnable stories, one topology each; ``hubbub scenarios`` lists and runs them."""

@@ -1,0 +1,1 @@
+"""The words that scenarios are written in."""

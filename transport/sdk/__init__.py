@@ -1,0 +1,1 @@
+"""What people who write clients and servers for hubbub import."""
