@@ -38,7 +38,8 @@ class Acks:
     def receipt(self, ack_id: int) -> commands.Receipt:
         """Have the ack sent by the one that finishes the work, behind the echo.
 
-        The id is recorded now: nothing that is still to come can fail.
+        The id is recorded now: nothing that is still to come can fail, unless a group
+        of an author's class refuses, and that would refuse it again.
         """
         self._history.record(ack_id)
         return commands.Receipt(self._outlet, pushes.Ack(ack_id))

@@ -13,19 +13,21 @@ import msgspec
 from hubbub.actors.acks import Acks
 from hubbub.actors.group_requests import GroupRequests
 from hubbub.actors.messages import commands, events, internal, pushes, requests
+from hubbub.actors.policy import asking
 from hubbub.actors.policy.admittance import admittance, question
-from hubbub.actors.policy.waiting import Pending, Waiting
+from hubbub.actors.policy.waiting import Pending, Waiting, Wish
 from hubbub.actors.runtime.actor import LoopActor
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from hubbub.actors.messages.payload import Metadata, Payload
+    from hubbub.actors.policy.asking import Question
     from hubbub.actors.runtime.address import Ref
     from hubbub.actors.runtime.ports import Socket
 
 _REASON = "no permission to publish to the group of this connection"
 _FORBIDDEN = internal.End(1008, _REASON, _REASON, _REASON)
+_SERVER_ERROR = pushes.AckName.INTERNAL_SERVER_ERROR
 
 
 class Connection(LoopActor):
@@ -37,6 +39,7 @@ class Connection(LoopActor):
         hub: Takes commands.
         upstream: Takes events.
         stash_limit: Requests that may wait behind an event before reading pauses.
+        attention: What others want to decide on before this client may.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Connection(LoopActor):
         hub: Ref[internal.ToHubActor],
         upstream: Ref[events.Delivery],
         stash_limit: int,
+        attention: internal.Attention,
     ) -> None:
         super().__init__()
         self._client = client
@@ -55,6 +59,7 @@ class Connection(LoopActor):
         self._socket: Socket | None = None
         self._groups: GroupRequests | None = None
         self._waiting = Waiting(stash_limit)
+        self._attention = attention
         self._events = 0
         self._ended = False
         self._reason = ""
@@ -68,15 +73,21 @@ class Connection(LoopActor):
         self._waiting.pending = Pending(0)
         self._tell(question(client, self._next_event(), self._admit.applicant))
 
+    def describe(self) -> str:
+        """Name this actor in a trace."""
+        return f"Connection {self._client.user_id or self._client.connection_id[-6:]}"
+
     def on_receive(self, message: internal.ToConnectionActor | events.Answered) -> None:
         """Serve a request, or hear from hub and handler."""
         match message:
             case requests.SendToGroup() if (
-                self._waiting.pending is None and self._groups is not None
+                self._waiting.pending is None
+                and self._groups is not None
+                and not self._attention.publish
             ):
                 self._groups.send(message)
-            case requests.SocketClosed() | requests.Broken() if (
-                not self._waiting.stashed
+            case requests.SocketClosed() | requests.Broken() if not (
+                self._waiting.stashed or self._waiting.wishes
             ):
                 self._finish(message)
             case events.Answered():
@@ -91,6 +102,8 @@ class Connection(LoopActor):
                 self._tell(events.Left(self._client, self._next_event(), group))
             case internal.Farewell():
                 self._depart()
+            case internal.Attention():
+                self._attention = message
             case _ if self._ended:
                 pass  # what was on its way when the session ended
             case requests.Ping():
@@ -137,20 +150,17 @@ class Connection(LoopActor):
         if groups is None:
             raise AssertionError("served outside the session")
         match request:
-            case requests.SendToGroup():
-                groups.send(request)
-            case requests.JoinGroup():
-                groups.join(request)
+            case (
+                requests.SendToGroup() | requests.JoinGroup() | requests.PublishFrame()
+            ):
+                self._fulfil(groups, request)
             case requests.LeaveGroup():
                 groups.leave(request)
-            case requests.SendEvent(event=event, ack_id=ack_id):
+            case requests.SendEvent(ack_id=ack_id):
                 if not groups.acks.is_duplicate(ack_id):
-                    self._ask(event, request.payload, request.metadata, ack_id)
-            case requests.SendFrame(payload=payload):
-                self._ask("message", payload, fatal=True)
-            case requests.PublishFrame():
-                if not groups.send_frame(request):
-                    self._end(_FORBIDDEN)
+                    self._ask(request)
+            case requests.SendFrame():
+                self._ask(request)
             case requests.SocketClosed() | requests.Broken():
                 self._finish(request)
             case requests.Ping() | requests.AckSequence():
@@ -158,20 +168,22 @@ class Connection(LoopActor):
             case _:
                 assert_never(request)
 
+    def _fulfil(self, groups: GroupRequests, wish: Wish) -> None:
+        """Carry out a wish, after asking where others want to decide on it."""
+        if not groups.may(wish):
+            if isinstance(wish, requests.PublishFrame):
+                self._end(_FORBIDDEN)
+        elif asking.is_intercepted(wish, self._attention):
+            self._ask(wish)
+        else:
+            groups.carry_out(wish)
+
     # Events and their answers.
 
-    def _ask(
-        self,
-        event: str,
-        payload: Payload,
-        metadata: Metadata | None = None,
-        ack_id: int | None = None,
-        *,
-        fatal: bool = False,
-    ) -> None:
-        event_id = self._next_event()
-        self._waiting.pending = Pending(event_id, ack_id, fatal)
-        self._tell(events.UserEvent(self._client, event_id, event, payload, metadata))
+    def _ask(self, request: Question) -> None:
+        number = self._next_event()
+        self._waiting.pending = asking.pending(request, number)
+        self._tell(asking.event(self._client, number, request))
 
     def _answered(self, answer: events.Answered) -> None:
         pending = self._waiting.answered(answer.event_id)
@@ -185,6 +197,11 @@ class Connection(LoopActor):
                 self._refuse(status, reason)
             case events.Respond():
                 self._responded(pending, outcome)
+            case events.Allow():
+                if self._groups is not None and pending.wish is not None:
+                    self._groups.carry_out(asking.rewritten(pending.wish, outcome))
+            case events.Deny(reason=reason):
+                self._failed(pending, reason, pushes.AckName.FORBIDDEN)
             case events.Fail(reason=reason):
                 self._failed(pending, reason)
             case _:
@@ -201,12 +218,13 @@ class Connection(LoopActor):
         if self._groups is not None:
             self._groups.acks.confirm(pending.ack_id)
 
-    def _failed(self, pending: Pending, reason: str) -> None:
+    def _failed(
+        self, pending: Pending, reason: str, name: pushes.AckName = _SERVER_ERROR
+    ) -> None:
         if pending.fatal:
             cause = "the event handler failed"
             self._end(internal.End(1011, cause, cause, reason))
         elif self._groups is not None:
-            name = pushes.AckName.INTERNAL_SERVER_ERROR
             self._groups.acks.refuse(pending.ack_id, name, reason)
 
     def _catch_up(self) -> None:
@@ -230,13 +248,11 @@ class Connection(LoopActor):
 
         Not before what is stashed: a client may publish and close at once.
         """
-        match last:
-            case _ if self._ended:
-                pass
-            case requests.Broken(code=code, reason=reason):
-                self._end(internal.End(code, reason, reason, reason))
-            case requests.SocketClosed(code=code, reason=reason):
-                self._leave(reason or f"The client closed the connection ({code}).")
+        code, reason = last.code, last.reason
+        if isinstance(last, requests.Broken):
+            self._end(internal.End(code, reason, reason, reason))
+        elif not self._ended:
+            self._leave(reason or f"The client closed the connection ({code}).")
 
     def _end(self, end: internal.End) -> None:
         """End by our own decision: tell the client, close, tell hub and handler."""
@@ -262,8 +278,8 @@ class Connection(LoopActor):
 
     def _depart(self) -> None:
         """Tell the handler, behind the groups that the hub says were left."""
-        event_id = self._next_event()
-        self._tell(events.Disconnected(self._client, event_id, self._reason))
+        number = self._next_event()
+        self._tell(events.Disconnected(self._client, number, self._reason))
         self.stop()
 
     def on_stop(self) -> None:
@@ -281,10 +297,9 @@ class Connection(LoopActor):
         del exception_type, exception_value, traceback
         self._hang_up(1011, "the gateway failed")
         if not self._ended and self._admit is None:
-            address, reason = self.address, "the gateway failed"
-            self._hub.post(internal.Gone(self._client.connection_id, address))
-            event_id = self._next_event()
-            self._tell(events.Disconnected(self._client, event_id, reason))
+            client, reason = self._client, "the gateway failed"
+            self._hub.post(internal.Gone(client.connection_id, self.address))
+            self._tell(events.Disconnected(client, self._next_event(), reason))
 
     def _hang_up(self, code: int, reason: str) -> None:
         if self._admit is not None:
@@ -292,8 +307,6 @@ class Connection(LoopActor):
         elif self._socket is not None:
             self._push(pushes.Disconnected(reason))
             self._socket.close(code, reason)
-
-    # Small things.
 
     def _push(self, push: pushes.Push) -> None:
         if self._socket is not None:
@@ -303,6 +316,5 @@ class Connection(LoopActor):
         self._upstream.post(events.Delivery(event, self.address))
 
     def _next_event(self) -> int:
-        number = self._events
-        self._events = number + 1
-        return number
+        self._events += 1
+        return self._events - 1

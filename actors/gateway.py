@@ -34,7 +34,13 @@ class Reconfigure(msgspec.Struct, frozen=True):
 
 
 ToGateway: TypeAlias = (
-    commands.ForHub | internal.Admit | internal.Drain | Reconfigure | Ended | Restarted
+    commands.ForHub
+    | internal.Admit
+    | internal.AdmitServer
+    | internal.Drain
+    | Reconfigure
+    | Ended
+    | Restarted
 )
 
 
@@ -66,7 +72,7 @@ class Gateway(LoopActor):
                 hub = self._hub(name)
                 if hub is not None:  # else the caller's own deadline answers
                     hub.post(command)
-            case internal.Admit():
+            case internal.Admit() | internal.AdmitServer():
                 self._admit(message)
             case Reconfigure(setup=setup):
                 self._setup = setup
@@ -91,7 +97,7 @@ class Gateway(LoopActor):
         if self._failed is not None:
             self._failed()
 
-    def _admit(self, admit: internal.Admit) -> None:
+    def _admit(self, admit: internal.Admit | internal.AdmitServer) -> None:
         if self._draining:
             admit.door.reject(503, "The gateway is shutting down.")
             return

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from hubbub.actors.acks import Acks
     from hubbub.actors.messages.internal import Permissive
+    from hubbub.actors.policy.waiting import Wish
     from hubbub.actors.runtime.address import Ref
+
+_SEND, _JOIN = Permission.SEND_TO_GROUP, Permission.JOIN_LEAVE_GROUP
 
 
 class GroupRequests:
@@ -46,38 +49,35 @@ class GroupRequests:
         self._hub = hub
         self.acks = acks
 
+    def may(self, wish: Wish) -> bool:
+        """Check duplicate, then permission; acknowledge a refusal where asked to."""
+        match wish:
+            case requests.SendToGroup(group=group, ack_id=ack_id):
+                return self._may(_SEND, group, ack_id, "publish to")
+            case requests.JoinGroup(group=group, ack_id=ack_id):
+                return self._may(_JOIN, group, ack_id, "join")
+            case requests.PublishFrame(group=group):
+                return self._permissions.allows(_SEND, group)
+
+    def carry_out(self, wish: Wish) -> None:
+        """Do what a client may do."""
+        match wish:
+            case requests.SendToGroup():
+                self._publish(wish)
+            case requests.JoinGroup(group=group, ack_id=ack_id):
+                self._change(commands.AddToGroup, group, ack_id)
+            case requests.PublishFrame(group=group, payload=payload, no_echo=no_echo):
+                self._publish(requests.SendToGroup(group, payload, no_echo))
+
     def send(self, request: requests.SendToGroup) -> None:
         """Publish to a group."""
-        group, ack_id = request.group, request.ack_id
-        if not self._may(Permission.SEND_TO_GROUP, group, ack_id, "publish to"):
-            return
-        self._hub.post(
-            commands.Publish(
-                commands.ToGroup(group),
-                request.payload,
-                self._user_id,
-                request.metadata,
-                request.ttl,
-                (self._connection_id,) if request.no_echo else (),
-                None,
-                None if ack_id is None else self.acks.receipt(ack_id),
-            )
-        )
-
-    def send_frame(self, frame: requests.PublishFrame) -> bool:
-        """Publish a simple client's frame; False when that is not permitted."""
-        if not self._permissions.allows(Permission.SEND_TO_GROUP, frame.group):
-            return False
-        self.send(requests.SendToGroup(frame.group, frame.payload, frame.no_echo))
-        return True
-
-    def join(self, request: requests.JoinGroup) -> None:
-        """Become a member of a group."""
-        self._change(commands.AddToGroup, request.group, request.ack_id, "join")
+        if self._may(_SEND, request.group, request.ack_id, "publish to"):
+            self._publish(request)
 
     def leave(self, request: requests.LeaveGroup) -> None:
         """End a membership."""
-        self._change(commands.RemoveFromGroup, request.group, request.ack_id, "leave")
+        if self._may(_JOIN, request.group, request.ack_id, "leave"):
+            self._change(commands.RemoveFromGroup, request.group, request.ack_id)
 
     def judge(self, order: Permissive) -> bool:
         """Grant, revoke or look up a permission; says whether it is done, or given."""
@@ -90,22 +90,34 @@ class GroupRequests:
             case commands.HasPermission():
                 return self._permissions.allows(permission, group)
 
+    def _publish(self, request: requests.SendToGroup) -> None:
+        ack_id = request.ack_id
+        self._hub.post(
+            commands.Publish(
+                commands.ToGroup(request.group),
+                request.payload,
+                self._user_id,
+                request.metadata,
+                request.ttl,
+                (self._connection_id,) if request.no_echo else (),
+                None,
+                None if ack_id is None else self.acks.receipt(ack_id),
+            )
+        )
+
     def _change(
         self,
         command: type[commands.AddToGroup | commands.RemoveFromGroup],
         group: str,
         ack_id: int | None,
-        verb: str,
     ) -> None:
-        if self._may(Permission.JOIN_LEAVE_GROUP, group, ack_id, verb):
-            target = commands.ToConnection(self._connection_id)
-            receipt = None if ack_id is None else self.acks.receipt(ack_id)
-            self._hub.post(command(target, group, receipt))
+        target = commands.ToConnection(self._connection_id)
+        receipt = None if ack_id is None else self.acks.receipt(ack_id)
+        self._hub.post(command(target, group, receipt))
 
     def _may(
         self, permission: Permission, group: str, ack_id: int | None, verb: str
     ) -> bool:
-        """Check duplicate, then permission; acknowledge a refusal where asked to."""
         if ack_id is not None and self.acks.is_duplicate(ack_id):
             return False
         if self._permissions.allows(permission, group):

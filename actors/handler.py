@@ -9,12 +9,12 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
 from typing import Any, TypeAlias, TypeVar, assert_never
 
 import msgspec
 import pykka
 
+from hubbub.actors.authored import hub_given
 from hubbub.actors.facade import HubFacade
 from hubbub.actors.messages import events
 from hubbub.actors.policy.routes import Route, event_name, failure
@@ -29,9 +29,6 @@ Maybe: TypeAlias = T | Awaitable[T]
 logger = logging.getLogger(__name__)
 
 
-_hub_given: ContextVar[HubFacade] = ContextVar("hub of the handler being built")
-
-
 class EventHandler(ThreadActor):
     """Answers the events of one hub in a thread of its own; its methods may block.
 
@@ -42,7 +39,7 @@ class EventHandler(ThreadActor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.hub = _hub_given.get()
+        self.hub = hub_given()
 
     def on_connect(self, event: events.Connect) -> events.Accept | events.Reject | None:
         """Decide on a client that wants to connect; None accepts it as it is."""
@@ -61,6 +58,16 @@ class EventHandler(ThreadActor):
 
     def on_left(self, event: events.Left) -> None:
         """Hear that a client left a group."""
+
+    def on_publish(
+        self, event: events.Publish
+    ) -> events.Allow | events.Deny | events.Fail | None:
+        """Decide on what a client wants to publish to a group; None allows it."""
+
+    def on_subscribe(
+        self, event: events.Subscribe
+    ) -> events.Allow | events.Deny | events.Fail | None:
+        """Decide on a client that wants to join a group; None allows it."""
 
     def on_receive(self, message: events.Delivery) -> None:
         """Call the method of an event and post what it answers."""
@@ -81,7 +88,7 @@ class AsyncEventHandler(LoopActor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.hub = _hub_given.get()
+        self.hub = hub_given()
 
     def on_connect(
         self, event: events.Connect
@@ -104,6 +111,16 @@ class AsyncEventHandler(LoopActor):
 
     def on_left(self, event: events.Left) -> Maybe[None]:
         """Hear that a client left a group."""
+
+    def on_publish(
+        self, event: events.Publish
+    ) -> Maybe[events.Allow | events.Deny | events.Fail | None]:
+        """Decide on what a client wants to publish to a group; None allows it."""
+
+    def on_subscribe(
+        self, event: events.Subscribe
+    ) -> Maybe[events.Allow | events.Deny | events.Fail | None]:
+        """Decide on a client that wants to join a group; None allows it."""
 
     def on_receive(self, message: events.Delivery | Settled) -> None:
         """Call the method of an event, or post what it has answered at last."""
@@ -141,32 +158,6 @@ class Settled(msgspec.Struct, frozen=True):
     error: BaseException | None = None
 
 
-class Build(msgspec.Struct, frozen=True):
-    """Builds a handler for a hub; equal when what it calls is equal.
-
-    Args:
-        kind: The class, or anything that gives an instance when called.
-    """
-
-    kind: Callable[[], EventHandler | AsyncEventHandler]
-
-    def __call__(self, hub: HubFacade) -> pykka.Actor:
-        """Build an instance that talks back to this hub.
-
-        Raises:
-            TypeError: Its constructor does not call that of its base class.
-        """
-        token = _hub_given.set(hub)
-        try:
-            handler = self.kind()
-        finally:
-            _hub_given.reset(token)
-        if not hasattr(handler, "hub"):
-            kind = type(handler).__name__
-            raise TypeError(f"{kind}.__init__ must call super().__init__()")
-        return handler
-
-
 class HandlerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One event handler of a hub, as configured; equal specs are the same handler."""
 
@@ -189,6 +180,10 @@ class HandlerSpec(msgspec.Struct, frozen=True, kw_only=True):
         """Tell whether this handler hears of ``joined`` or ``left`` for a group."""
         return self.route.wants_presence(name, group)
 
+    def intercepts(self, name: str) -> bool:
+        """Tell whether this handler is asked at ``publish`` or ``subscribe``."""
+        return name in self.route.interceptions
+
 
 def _call(handler: EventHandler | AsyncEventHandler, event: events.Event) -> Any:
     match event:
@@ -204,6 +199,10 @@ def _call(handler: EventHandler | AsyncEventHandler, event: events.Event) -> Any
             return handler.on_joined(event)
         case events.Left():
             return handler.on_left(event)
+        case events.Publish():
+            return handler.on_publish(event)
+        case events.Subscribe():
+            return handler.on_subscribe(event)
         case _:
             assert_never(event)
 
@@ -215,6 +214,8 @@ def _outcome(event: events.Event, result: Any) -> events.Outcome | None:
             return events.Accept() if result is None else result
         case events.UserEvent():
             return events.Respond() if result is None else result
+        case events.Publish() | events.Subscribe():
+            return events.Allow() if result is None else result
         case _:
             return None
 

@@ -1,124 +1,108 @@
-"""The upstream of a hub: which handler gets which event, for how long, in what order.
+"""The upstream of a hub: who gets which event, and what its answer means.
 
-Owns what is under way. Knows nothing of how a handler works (``handler``) or comes to
-life (``workers``), and nothing of what an event means to a connection.
+Knows nothing of how a handler works (``handler``) or comes to life (``workers``), of
+which server is chosen (``seats``) or how it is given events (``attached``), and nothing
+of what an event means to a connection.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from typing import TYPE_CHECKING, assert_never
 
-import msgspec
-
+from hubbub.actors.attached import Attached
 from hubbub.actors.facade import HubFacade
-from hubbub.actors.handler import HandlerSpec
+from hubbub.actors.ledger import Ledger, key_of
 from hubbub.actors.messages import events
-from hubbub.actors.policy.routes import event_name, failure, fault
+from hubbub.actors.policy.routes import absence, event_name, failure, fault
 from hubbub.actors.runtime.actor import LoopActor
-from hubbub.actors.runtime.address import Ref
-from hubbub.actors.runtime.ports import Timer
 from hubbub.actors.runtime.supervision import Ended, Restarted
+from hubbub.actors.seats import Seat
+from hubbub.actors.upstream_mail import (
+    Configure,
+    Declare,
+    Expired,
+    Leave,
+    Quiesce,
+    Retire,
+    ServerSetup,
+    ToUpstream,
+)
 from hubbub.actors.workers import Revive, Worker, Workers
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
-    from hubbub.actors.messages import commands
-    from hubbub.actors.runtime.address import Address
-
-Key: TypeAlias = tuple[str, int]
-"""Connection id and event id: unique among what is under way."""
+    from hubbub.actors.handler import HandlerSpec
+    from hubbub.actors.messages import commands, internal
+    from hubbub.actors.runtime.address import Address, Ref
+    from hubbub.actors.seats import Key
 
 logger = logging.getLogger(__name__)
 
 
-class Configure(msgspec.Struct, frozen=True):
-    """Swap the handlers; one with an equal spec goes on undisturbed."""
-
-    specs: tuple[HandlerSpec, ...]
-
-
-class Quiesce(msgspec.Struct, frozen=True):
-    """Post True once no event is under way, notices included."""
-
-    answer: Ref[bool]
-
-
-class Expired(msgspec.Struct, frozen=True):
-    """An event's time is up, a message to oneself."""
-
-    key: Key
-
-
-ToUpstream: TypeAlias = (
-    events.Delivery
-    | events.Answered
-    | Configure
-    | Quiesce
-    | Expired
-    | Revive
-    | Ended
-    | Restarted
-)
-
-
-class Pending(msgspec.Struct, frozen=True):
-    """An event under way: whom to answer, who has it, and when it expires."""
-
-    delivery: events.Delivery
-    worker: Worker
-    timer: Timer
-
-
-class Lane:
-    """What one connection has under way, and its end that waits for the rest."""
-
-    __slots__ = ("held", "under_way")
-
-    def __init__(self) -> None:
-        self.under_way = 0
-        self.held: events.Delivery | None = None
-
-
 class Upstream(LoopActor):
-    """Hands each event to the first handler that takes it, and waits for the answer.
+    """Hands each event to who takes it, and waits for the answer.
 
-    A connection's events are dispatched in the order they come, but ``disconnected``
-    only once all others are done (event handlers, order and concurrency).
+    Servers and handlers take precedence as set; among handlers the first that takes
+    the event gets it. A connection's events are dispatched in the order they come, but
+    ``disconnected`` only once all others are done (event handlers, order and
+    concurrency).
+
+    Args:
+        hub_name: Name of the hub.
+        specs: The configured handlers.
+        hub: Takes the commands of handlers, and what servers want to be told.
+        setup: How attached servers are treated.
+        subject_of: Gives a connection by id as a filter sees it.
+        declared: What servers that are here take, from before a restart.
     """
 
     def __init__(
         self,
         hub_name: str,
         specs: tuple[HandlerSpec, ...],
-        hub: Ref[commands.Command],
+        hub: Ref[internal.ToHubActor],
+        setup: ServerSetup | None = None,
+        subject_of: Callable[[str], commands.Subject | None] = lambda _: None,
+        declared: tuple[Declare, ...] = (),
     ) -> None:
         super().__init__()
         self._specs = specs
+        self.setup = setup or ServerSetup()
+        self.ledger = Ledger(self)
         self._workers = Workers(self, HubFacade(hub_name, hub))
-        self._pending: dict[Key, Pending] = {}
-        self._lanes: dict[str, Lane] = {}
-        self._quiet: list[Ref[bool]] = []
+        self._servers = Attached(self, hub, subject_of)
+        self._declared = declared
 
     def on_start(self) -> None:
         """Start the handlers."""
         self._workers.configure(self._specs)
+        for declare in self._declared:
+            self._servers.declare(declare)
 
     def on_receive(self, message: ToUpstream) -> None:
         """Dispatch an event, or hear how one ended."""
         match message:
             case events.Delivery():
-                self._deliver(message)
+                if self.ledger.may_go(message):
+                    self.dispatch(message)
             case events.Answered(connection_id=connection_id, event_id=event_id):
                 self._answered((connection_id, event_id), message.outcome)
             case Expired(key=key):
                 self._expired(key)
-            case Configure(specs=specs):
+            case Declare():
+                self._servers.declare(message)
+            case Retire(server=server, receipt=receipt):
+                self._servers.retire(server, receipt)
+            case Leave(server=server):
+                self._servers.leave(server)
+            case Configure(specs=specs, setup=setup):
+                self.setup = setup
                 self._workers.configure(specs)
-            case Quiesce(answer=answer):
-                self._quiet.append(answer)
-                self._tell_quiet()
+            case Quiesce(receipt=receipt):
+                self.ledger.when_quiet(receipt)
             case Revive(worker=worker):
                 self._workers.revive(worker)
             case Ended(ref=ref, reason=reason):
@@ -128,31 +112,37 @@ class Upstream(LoopActor):
             case _:
                 assert_never(message)
 
+    def now(self) -> float:
+        """Give the time in seconds, for this actor's parts."""
+        return self.dispatcher.now()
+
     # Events.
 
-    def _deliver(self, delivery: events.Delivery) -> None:
-        lane = self._lanes.get(delivery.event.client.connection_id)
-        if lane is not None and isinstance(delivery.event, events.Disconnected):
-            lane.held = delivery
-        else:
-            self._dispatch(delivery)
-
-    def _dispatch(self, delivery: events.Delivery) -> None:
+    def dispatch(self, delivery: events.Delivery) -> None:
+        """Give an event, for the first time or again, to who takes it now."""
         event = delivery.event
-        worker = self._workers.choose(event)
-        if worker is None:
-            self._not_found(delivery)
-            return
-        spec = worker.handler.spec
+        match self._choose(event):
+            case Seat() as seat:
+                self._servers.give(delivery, seat)
+            case Worker() as worker:
+                self._employ(delivery, worker)
+            case None if self._servers.are_expected(event):
+                self._servers.wait(delivery)
+            case None:
+                self._not_found(delivery)
+
+    def _choose(self, event: events.Event) -> Seat | Worker | None:
+        if self.setup.first:
+            return self._servers.seats.choose(event) or self._workers.choose(event)
+        return self._workers.choose(event) or self._servers.seats.choose(event)
+
+    def _employ(self, delivery: events.Delivery, worker: Worker) -> None:
+        event, spec = delivery.event, worker.handler.spec
         if worker.address is None:
             logger.warning("handler %s is down: %s fails", spec.name, _at(event))
-            _reply(delivery, failure(event, "The event handler is not available."))
+            self.end(delivery, failure(event, "The event handler is not available."))
             return
-        connection_id = event.client.connection_id
-        key = (connection_id, event.event_id)
-        timer = self.after(spec.timeout, Expired(key))
-        self._pending[key] = Pending(delivery, worker, timer)
-        self._lanes.setdefault(connection_id, Lane()).under_way += 1
+        self.ledger.hold(delivery, worker, spec.timeout)
         self._workers.begun(worker)
         worker.address.post(events.Delivery(event, self.address))
 
@@ -161,80 +151,91 @@ class Upstream(LoopActor):
         event = delivery.event
         match event:
             case events.Connect():
-                _reply(delivery, events.Accept())
+                self.end(delivery, events.Accept())
+            case events.Publish() | events.Subscribe():
+                self.end(delivery, events.Allow())
             case events.UserEvent(event=name):
                 logger.warning("no handler takes %s", _at(event))
-                _reply(delivery, events.Fail(f"No event handler for the event {name}."))
+                self.end(
+                    delivery, events.Fail(f"No event handler for the event {name}.")
+                )
             case _:
-                pass
+                self.end(delivery, None)
 
     # Answers.
 
     def _answered(self, key: Key, outcome: events.Outcome | None) -> None:
-        pending = self._pending.get(key)
+        pending = self.ledger.find(key)
         if pending is None:
             logger.debug("late answer to event %d of connection %s", key[1], key[0])
             return
         event = pending.delivery.event
         wrong = fault(event, outcome)
         if wrong is not None:
-            name = pending.worker.handler.spec.name
-            logger.error("handler %s gave no answer to %s: %s", name, _at(event), wrong)
+            name = _name(pending.taker)
+            logger.error("%s gave no answer to %s: %s", name, _at(event), wrong)
             outcome = failure(event, "The event handler failed.")
         self._finish(key, outcome)
 
     def _expired(self, key: Key) -> None:
-        pending = self._pending.get(key)
-        if pending is not None:
-            event = pending.delivery.event
-            name = pending.worker.handler.spec.name
-            logger.warning("handler %s did not answer %s in time", name, _at(event))
-            reason = "The event handler did not answer in time."
-            self._finish(key, failure(event, reason))
+        pending = self.ledger.find(key)
+        if pending is None:
+            return
+        event, taker = pending.delivery.event, pending.taker
+        logger.warning("%s did not answer %s in time", _name(taker), _at(event))
+        if taker is None:
+            self._finish(key, absence(event))
+            return
+        if isinstance(taker, Seat) and key in taker.under_way:
+            taker.server.post(events.Withdrawn(*key))
+        reason = "The event handler did not answer in time."
+        self._finish(key, failure(event, reason))
+
+    def end(self, delivery: events.Delivery, outcome: events.Outcome | None) -> None:
+        """Answer an event, whether it is under way or not yet."""
+        key = key_of(delivery)
+        if self.ledger.find(key) is not None:
+            self._finish(key, outcome)
+        else:
+            _reply(delivery, outcome)
+            self._forget(delivery.event, outcome)
 
     def _finish(self, key: Key, outcome: events.Outcome | None) -> None:
-        pending = self._pending.pop(key)
-        pending.timer.cancel()
+        pending = self.ledger.close(key)
         _reply(pending.delivery, outcome)
-        self._workers.done(pending.worker)
-        self._release(key[0], outcome)
-        self._tell_quiet()
+        if isinstance(pending.taker, Worker):
+            self._workers.done(pending.taker)
+        else:
+            self._servers.over(key, pending.taker)
+        self._forget(pending.delivery.event, outcome)
+        held = self.ledger.leave(key[0], outcome)
+        if held is not None:
+            self.dispatch(held)
+        self.ledger.tell_quiet()
 
-    def _release(self, connection_id: str, outcome: events.Outcome | None) -> None:
-        lane = self._lanes[connection_id]
-        lane.under_way -= 1
-        if lane.held is not None:
-            lane.held = _informed(lane.held, outcome)
-        if not lane.under_way:
-            del self._lanes[connection_id]
-            if lane.held is not None:
-                self._dispatch(lane.held)
-
-    def _tell_quiet(self) -> None:
-        if self._quiet and not self._pending:
-            waiting, self._quiet = self._quiet, []
-            for answer in waiting:
-                answer.post(True)
+    def _forget(self, event: events.Event, outcome: events.Outcome | None) -> None:
+        """Forget who had a connection's events, once there will be no more."""
+        if isinstance(event, events.Disconnected) or isinstance(outcome, events.Reject):
+            self._servers.seats.forget(event.client.connection_id)
 
     # The end of a handler, or of all.
 
     def _ended(self, ref: Address, reason: BaseException | None) -> None:
+        """Fail what an instance had."""
         worker = self._workers.lost(ref, reason)
-        if worker is not None:
-            self._fail_all(worker)
-
-    def _fail_all(self, worker: Worker | None = None) -> None:
-        """Fail what is under way, with one handler's instance or at all."""
-        for key, pending in tuple(self._pending.items()):
-            if worker is None or pending.worker is worker:
+        if worker is None:
+            return
+        for key, pending in self.ledger.all():
+            if pending.taker is worker:
                 event = pending.delivery.event
                 self._finish(key, failure(event, "The event handler failed."))
 
     def _abandon(self) -> None:
         """Leave nobody waiting: what comes from now on, this instance will not hear."""
-        self._fail_all()
-        self._pending.clear()
-        self._tell_quiet()
+        for pending in self.ledger.abandon():
+            event = pending.delivery.event
+            _reply(pending.delivery, failure(event, "The event handler failed."))
+        self.ledger.tell_quiet()
 
     def on_stop(self) -> None:
         """Leave nobody waiting."""
@@ -260,13 +261,15 @@ def _reply(delivery: events.Delivery, outcome: events.Outcome | None) -> None:
         )
 
 
-def _informed(held: events.Delivery, outcome: events.Outcome | None) -> events.Delivery:
-    """Let an end that waits tell what was stored meanwhile (connection state)."""
-    if not isinstance(outcome, events.Respond) or outcome.state is None:
-        return held
-    client = msgspec.structs.replace(held.event.client, state=outcome.state)
-    event = msgspec.structs.replace(held.event, client=client)
-    return events.Delivery(event, held.reply_to)
+def _name(taker: Worker | Seat | None) -> str:
+    """Name who has an event, in a log line."""
+    match taker:
+        case Worker(handler=handler):
+            return f"handler {handler.spec.name}"
+        case Seat():
+            return "an attached server"
+        case None:
+            return "no server"
 
 
 def _at(event: events.Event) -> str:

@@ -11,37 +11,24 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
-from hubbub.actors.messages.events import Certificate, Reject
-from hubbub.actors.messages.internal import Applicant
+from hubbub.actors.messages.events import Reject
+from hubbub.actors.messages.internal import Admit, Applicant
 from hubbub.actors.policy.names import hub_name, is_group_name
+from hubbub.transport.handshake import endpoints_of, offered, origin_allowed, token_of
 from hubbub.transport.settings import HubSettings
-from hubbub.transport.subprotocols import Decode, simple
+from hubbub.transport.subprotocols import Agreed, Decode, negotiate, simple
 from hubbub.transport.wire import tokens
 from hubbub.transport.wire.audience import client_audience
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
+    from hubbub.actors.runtime.ports import Door
+    from hubbub.transport.handshake import Handshake
     from hubbub.transport.settings import Settings
 
 _WITHHELD = frozenset({"authorization", "proxy-authorization"})
 """Headers that no event handler gets to see."""
-
-
-class Handshake(msgspec.Struct, frozen=True):
-    """A handshake request: target as sent, headers in order and spelling, origin side.
-
-    ``secure`` tells whether it came over TLS.
-    """
-
-    target: str
-    headers: tuple[tuple[str, str], ...]
-    secure: bool = False
-    certificates: tuple[Certificate, ...] = ()
-
-    def values(self, name: str) -> list[str]:
-        """Give the values of a header, by lower-case name."""
-        return [value for key, value in self.headers if key.lower() == name]
 
 
 class Admission(msgspec.Struct, frozen=True):
@@ -51,6 +38,14 @@ class Admission(msgspec.Struct, frozen=True):
     settings: HubSettings
     applicant: Applicant
     simple_decode: Decode
+
+    def knock(self, door: Door) -> Admit:
+        """Make the message that asks the gateway to let the client in."""
+        return Admit(self.hub, self.applicant, door)
+
+    def agree(self, chosen: str | None) -> Agreed | Reject:
+        """Settle the subprotocol; ``chosen`` is the connect handler's choice."""
+        return negotiate(self.applicant.subprotocols, chosen, self.simple_decode)
 
 
 class LostSession(msgspec.Struct, frozen=True):
@@ -89,7 +84,7 @@ def admit(handshake: Handshake, settings: Settings, now: float) -> Verdict:
     claims = _identify(handshake, query, hub, settings, hub_settings, now)
     if isinstance(claims, Reject):
         return claims
-    if not _origin_allowed(handshake, settings, hub_settings):
+    if not origin_allowed(handshake, settings, hub_settings):
         return Reject(403, "This origin is not allowed.")
     if not all(map(is_group_name, claims.groups)):
         return Reject(400, "The token names an invalid group.")
@@ -107,7 +102,7 @@ def admit(handshake: Handshake, settings: Settings, now: float) -> Verdict:
             if key.lower() not in _WITHHELD
         },
         claims.claims,
-        _offered(handshake),
+        offered(handshake),
         handshake.certificates,
     )
     return Admission(hub, hub_settings, applicant, decode)
@@ -139,7 +134,7 @@ def _identify(
     hub_settings: HubSettings,
     now: float,
 ) -> tokens.ClientClaims | Reject:
-    token = _token(handshake, query)
+    token = token_of(handshake, query)
     if token is None:
         if hub_settings.anonymous:
             return tokens.ClientClaims()
@@ -149,57 +144,11 @@ def _identify(
             token,
             settings.keys,
             now=now,
-            audience=client_audience(_endpoints(handshake, settings), hub),
+            audience=client_audience(endpoints_of(handshake, settings), hub),
         )
         return tokens.client_claims(claims)
     except tokens.TokenError as error:
         return Reject(401, f"The access token is not valid: {error}")
-
-
-def _token(handshake: Handshake, query: dict[str, list[str]]) -> str | None:
-    """Find the token; the query wins over the header."""
-    for token in query.get("access_token", ()):
-        if token:
-            return token
-    for value in handshake.values("authorization"):
-        scheme, _, token = value.partition(" ")
-        if scheme.lower() == "bearer" and token.strip():
-            return token.strip()
-    return None
-
-
-def _endpoints(handshake: Handshake, settings: Settings) -> Sequence[str]:
-    if settings.endpoints:
-        return settings.endpoints
-    scheme = "https" if handshake.secure else "http"
-    return [f"{scheme}://{host}" for host in handshake.values("host")]
-
-
-def _origin_allowed(
-    handshake: Handshake, settings: Settings, hub_settings: HubSettings
-) -> bool:
-    """Check a browser's Origin against the allow-list (cross-site hijacking).
-
-    The service's own origin is no other site, and its own Python client sends it.
-    """
-    if "*" in hub_settings.origins:
-        return True
-    own = _endpoints(handshake, settings)
-    allowed = {_origin(url) for url in (*hub_settings.origins, *own)}
-    return all(_origin(value) in allowed for value in handshake.values("origin"))
-
-
-def _origin(url: str) -> str:
-    """Reduce a URL to scheme, host and port, as browsers write an origin."""
-    try:
-        parts = urlsplit(url.strip().lower())
-        port = parts.port
-    except ValueError:
-        return ""
-    scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
-    if port == {"http": 80, "https": 443}.get(scheme):
-        port = None
-    return f"{scheme}://{parts.hostname}" + ("" if port is None else f":{port}")
 
 
 def _raw_mode(query: dict[str, list[str]]) -> Decode | Reject:
@@ -217,12 +166,3 @@ def _raw_mode(query: dict[str, list[str]]) -> Decode | Reject:
     if no_echo not in {"true", "false"}:
         return Reject(400, "noEcho must be true or false.")
     return simple.send_to_group(group, no_echo == "true")
-
-
-def _offered(handshake: Handshake) -> tuple[str, ...]:
-    return tuple(
-        name.strip()
-        for value in handshake.values("sec-websocket-protocol")
-        for name in value.split(",")
-        if name.strip()
-    )

@@ -31,6 +31,7 @@ from hubbub.transport.configuration import (
     config_path,
 )
 from hubbub.transport.settings import Settings
+from hubbub.transport.trace import tracing
 from hubbub.transport.wire.connection_string import (
     ConnectionString,
     format_connection_string,
@@ -174,6 +175,14 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag, as typer wants
             rich_help_panel=_OUTPUT,
         ),
     ] = None,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write down what the actors tell each other, as lines of JSON.",
+            rich_help_panel=_OUTPUT,
+        ),
+    ] = None,
     show_key: Annotated[
         bool,
         typer.Option(
@@ -207,11 +216,11 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag, as typer wants
         keep_alive=keep_alive,
         demo=demo,
     )
-    raise typer.Exit(_run(flags, show_key=show_key))
+    raise typer.Exit(_run(flags, show_key=show_key, trace=trace))
 
 
-def _run(flags: Flags, *, show_key: bool) -> int:
-    with errors_for_people():
+def _run(flags: Flags, *, show_key: bool, trace: Path | None) -> int:
+    with errors_for_people(), tracing(trace) as recorder:
         settings = load_and_try(flags)
         logs.set_up(settings.log_format, settings.log_level)
         from hubbub.transport.serve import run  # noqa: PLC0415 - slow; others need it not
@@ -221,6 +230,7 @@ def _run(flags: Flags, *, show_key: bool) -> int:
             settings,
             reload=partial(load_and_try, flags),
             announce=partial(_announce, settings, path, show_key),
+            trace=recorder,
         )
 
 

@@ -15,6 +15,7 @@ import msgspec
 from hubbub.transport import config_values as values
 from hubbub.transport.config_file import ConfigFile, ConfigurationError, KeyPath, spell
 from hubbub.transport.settings import (
+    INTERCEPTIONS,
     PRESENCE_EVENTS,
     SYSTEM_EVENTS,
     HandlerSettings,
@@ -61,6 +62,12 @@ HUB: Mapping[str, Reader] = {
     "anonymous": values.boolean,
     "origins": values.listed(values.origin),
     "keep_alive": values.seconds(LONGEST_KEEP_ALIVE),
+    "servers_first": values.boolean,
+    "servers_required": values.boolean,
+    "server_timeout": values.seconds(_DAY),
+    "server_grace": values.seconds(_DAY),
+    "groups": values.group_classes,
+    "actors": values.listed(values.handler_class),
 }
 """Keys of ``[default]`` and ``[hubs.NAME]``, beside their handlers."""
 
@@ -71,7 +78,10 @@ WEBHOOK_ONLY: Mapping[str, Reader] = {
     "validate": values.boolean,
     "ca_file": values.readable_file,
 }
-CLASS_ONLY: Mapping[str, Reader] = {"workers": values.integer(1, 256)}
+CLASS_ONLY: Mapping[str, Reader] = {
+    "workers": values.integer(1, 256),
+    "interceptions": values.listed(values.choice(*INTERCEPTIONS)),
+}
 
 HANDLER: Mapping[str, Reader] = {
     "url": values.url_template,
@@ -249,7 +259,13 @@ def handler_faults(given: Mapping[str, Any]) -> list[str]:
     if given.get("presence_groups") and not given.get("presence_events"):
         faults.append("presence_groups needs presence_events = ['joined', 'left']")
     if not any(
-        given.get(key) for key in ("user_events", "system_events", "presence_events")
+        given.get(kind)
+        for kind in (
+            "user_events",
+            "system_events",
+            "presence_events",
+            "interceptions",
+        )
     ):
         faults.append(
             "this handler would get no event; say which, as "

@@ -138,6 +138,15 @@ def handler_class(value: object) -> str:
     raise expected('a class as "module:Class"', value)
 
 
+def group_classes(value: object) -> tuple[tuple[str, str], ...]:
+    """Read a table of patterns of group names, each with a class, in order."""
+    if not isinstance(value, dict):
+        raise expected('a table, as { "polite.*" = "words:Polite" }', value)
+    return tuple(
+        (group_pattern(pattern), handler_class(path)) for pattern, path in value.items()
+    )
+
+
 def access_key(value: object) -> str:
     """Read an access key (REST reference, keys); it is never part of the text."""
     if not isinstance(value, str):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from websockets.datastructures import Headers
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
@@ -17,12 +17,13 @@ from websockets.http11 import Request as HttpRequest
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from hubbub.actors.messages import internal, requests
+from hubbub.actors.messages import requests
 from hubbub.actors.messages.events import Reject
-from hubbub.transport import admission
+from hubbub.transport import admission, server_admission
 from hubbub.transport.outlet import PatientOutlet, SocketOutlet
-from hubbub.transport.session import Session
-from hubbub.transport.subprotocols import SIMPLE, Agreed, negotiate
+from hubbub.transport.server_admission import ServerAdmission
+from hubbub.transport.session import Session, Terms
+from hubbub.transport.subprotocols import SIMPLE, Agreed
 
 if TYPE_CHECKING:
     from websockets.http11 import Response
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from hubbub.actors.runtime.address import Ref
     from hubbub.actors.runtime.ports import Socket
     from hubbub.transport.front import Front
+    from hubbub.transport.handshake import Handshake
 
 logger = logging.getLogger(__name__)
 _quiet = logging.getLogger("hubbub.websockets")
@@ -58,15 +60,15 @@ class Door(asyncio.Protocol):
         extensions = [_DEFLATE] if front.live.settings.compression else None
         self._handshake = ServerProtocol(extensions=extensions, logger=_quiet)
         self._response: Response | None = None
-        self._admission: admission.Admission | None = None
-        self._connection: Ref[Request] | None = None
+        self._admission: admission.Admission | ServerAdmission | None = None
+        self._connection: Ref[Any] | None = None
         self._early = b""
         self._impatient = False
         self._gone = False
         peer = transport.get_extra_info("peername")
         self._label = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "local"
 
-    def open(self, handshake: admission.Handshake, early: bytes) -> None:
+    def open(self, handshake: Handshake, early: bytes) -> None:
         """Check an upgrade request and let the gateway decide.
 
         Args:
@@ -89,18 +91,18 @@ class Door(asyncio.Protocol):
         if front.stats.open >= settings.limits.connections:
             self.reject(429, "The gateway has no room for another connection.")
             return
-        match admission.admit(handshake, settings, front.clock()):
+        for_servers = server_admission.stands_there(handshake.target)
+        admit = server_admission.admit if for_servers else admission.admit
+        match admit(handshake, settings, front.clock()):
             case Reject(status=status, reason=reason):
                 self.reject(status, reason)
             case admission.LostSession():
                 self._lose(handshake)
-            case admission.Admission() as admitted:
+            case admission.Admission() | ServerAdmission() as admitted:
                 self._admission = admitted
-                front.gateway.post(
-                    internal.Admit(admitted.hub, admitted.applicant, self)
-                )
+                front.gateway.post(admitted.knock(self))
 
-    def attach(self, connection: Ref[Request], label: str) -> None:
+    def attach(self, connection: Ref[Any], label: str) -> None:
         """Learn where requests will go."""
         self._connection = connection
         self._label = f"{label} from {self._label}"
@@ -112,15 +114,13 @@ class Door(asyncio.Protocol):
         admitted = self._admission
         if self._gone or admitted is None:
             return Reject(500, "The client left during the handshake.")
-        agreed = negotiate(
-            admitted.applicant.subprotocols, subprotocol, admitted.simple_decode
-        )
+        agreed = admitted.agree(subprotocol)
         if isinstance(agreed, Reject):
             return agreed
         interval = admitted.settings.keep_alive
         if interval is None:
             interval = self._front.live.settings.keep_alive
-        session = self._let_in(agreed)
+        session = self._let_in(self._terms(agreed, admitted))
         session.begin(interval, self._early)
         return session
 
@@ -142,17 +142,25 @@ class Door(asyncio.Protocol):
             self._connection.post(_LEFT)
         self._gone = True
 
-    def _let_in(self, agreed: Agreed) -> Session:
+    def _terms(
+        self, agreed: Agreed, admitted: admission.Admission | ServerAdmission
+    ) -> Terms:
+        limits = self._front.live.settings.limits
+        if isinstance(admitted, ServerAdmission):
+            return Terms(agreed, limits.of_servers(), is_server=True)
+        return Terms(agreed, limits, PatientOutlet if self._impatient else SocketOutlet)
+
+    def _let_in(self, terms: Terms) -> Session:
         """Answer 101 and hand the transport to a session."""
         response = self._response
         if response is None:
             raise AssertionError("let in before the handshake was checked")
-        if agreed.name is not None:
-            response.headers["Sec-WebSocket-Protocol"] = agreed.name
+        if terms.agreed.name is not None:
+            response.headers["Sec-WebSocket-Protocol"] = terms.agreed.name
         # A fresh one: the first still waits to parse the request that we had parsed.
         protocol = ServerProtocol(
             state=OPEN,
-            max_size=self._front.live.settings.limits.message_size,
+            max_size=terms.limits.message_size,
             logger=_quiet,
         )
         protocol.extensions = self._handshake.extensions
@@ -160,17 +168,16 @@ class Door(asyncio.Protocol):
             self._front,
             self._transport,
             protocol,
-            agreed,
+            terms,
             self._connection,
             self._label,
-            PatientOutlet if self._impatient else SocketOutlet,
         )
         session.outlet.append(response.serialize(), 0)
         self._transport.set_protocol(session)
         self._gone = True  # nobody stands here any more
         return session
 
-    def _lose(self, handshake: admission.Handshake) -> None:
+    def _lose(self, handshake: Handshake) -> None:
         """Tell a client that there is no session to recover: 101, then 1008.
 
         An HTTP error would mean "try again" to every official client (client
@@ -182,7 +189,8 @@ class Door(asyncio.Protocol):
             for name in value.split(",")
         ]
         name = offered[0] if offered else None
-        session = self._let_in(Agreed(name, SIMPLE, _nothing))
+        limits = self._front.live.settings.limits
+        session = self._let_in(Terms(Agreed(name, SIMPLE, _nothing), limits))
         session.begin(self._front.live.settings.keep_alive, b"")
         session.close(1008, "The connection could not be recovered.")
 
@@ -190,7 +198,7 @@ class Door(asyncio.Protocol):
 _LEFT = requests.SocketClosed(1006, "the client left during the handshake")
 
 
-def _answers_are_lost_on(handshake: admission.Handshake) -> bool:
+def _answers_are_lost_on(handshake: Handshake) -> bool:
     """Recognise the sync Python client; the aio one sends no Origin, and waits well."""
     agents = handshake.values("user-agent")
     return bool(handshake.values("origin")) and any(

@@ -18,7 +18,7 @@ from hubbub.transport.settings import Live
 class Front(msgspec.Struct, frozen=True):
     """The gateway's address, its turns, its settings, its counters, its clock."""
 
-    gateway: Ref[internal.Admit | commands.ForHub]
+    gateway: Ref[internal.Admit | internal.AdmitServer | commands.ForHub]
     dispatcher: Dispatcher
     live: Live
     stats: Stats

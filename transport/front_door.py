@@ -14,8 +14,8 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from hubbub.actors.messages.events import Certificate
-from hubbub.transport.admission import Handshake
 from hubbub.transport.door import Door
+from hubbub.transport.handshake import Handshake
 
 if TYPE_CHECKING:
     import asyncio

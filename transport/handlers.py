@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import importlib
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
-from hubbub.actors.handler import AsyncEventHandler, Build, EventHandler, HandlerSpec
+from hubbub.actors.authored import Build
+from hubbub.actors.handler import AsyncEventHandler, EventHandler, HandlerSpec
 from hubbub.actors.policy.patterns import PatternError
 from hubbub.actors.policy.routes import Route
 from hubbub.transport.settings import (
+    INTERCEPTIONS,
     PRESENCE_EVENTS,
     SYSTEM_EVENTS,
     HandlerSettings,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hubbub.transport.settings import HubSettings, Settings
+
+T = TypeVar("T")
 
 GRACE: Final = 1.0
 """Seconds the upstream waits beyond a webhook's own deadline, which says more."""
@@ -89,11 +93,15 @@ def origin_of(settings: Settings) -> str:
     return urlsplit(settings.endpoints[0]).hostname or settings.host.lower()
 
 
-def load_class(path: str) -> type[EventHandler | AsyncEventHandler]:
-    """Import the class of a handler by ``module:Class``.
+def load_class(path: str, *bases: type[T]) -> type[T]:
+    """Import a class by ``module:Class``.
+
+    Args:
+        path: Where it is.
+        bases: It is a subclass of one of these.
 
     Raises:
-        ValueError: There is no such class, or it is no event handler.
+        ValueError: There is no such class.
     """
     module_name, colon, class_name = path.partition(":")
     if not (module_name and colon and class_name):
@@ -107,10 +115,8 @@ def load_class(path: str) -> type[EventHandler | AsyncEventHandler]:
         found = getattr(found, name, None)
     if found is None:
         raise ValueError(f"module {module_name} has no class {class_name}")
-    if not isinstance(found, type) or not issubclass(
-        found, (EventHandler, AsyncEventHandler)
-    ):
-        problem = f"{path} is not a subclass of EventHandler"
+    if not isinstance(found, type) or not issubclass(found, bases):
+        problem = f"{path} is not a subclass of {bases[0].__name__}"
         raise ValueError(problem)  # noqa: TRY004 - the setting is wrong, not a call
     return found
 
@@ -129,7 +135,7 @@ def _spec(settings: HandlerSettings, live: Live) -> HandlerSpec:
         case str(path), None:
             return HandlerSpec(
                 name=path,
-                factory=Build(load_class(path)),
+                factory=Build(load_class(path, EventHandler, AsyncEventHandler)),
                 route=route,
                 timeout=settings.timeout,
                 workers=settings.workers,
@@ -158,6 +164,9 @@ def _route(settings: HandlerSettings) -> Route:
                 "presence", settings.presence_events, PRESENCE_EVENTS
             ),
             presence_groups=settings.presence_groups,
+            interceptions=_chosen(
+                "interception", settings.interceptions, INTERCEPTIONS
+            ),
         )
     except PatternError as error:
         raise ValueError(f"a pattern cannot be read: {error}") from error

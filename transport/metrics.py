@@ -17,10 +17,20 @@ if TYPE_CHECKING:
 class Stats:
     """Counters of one gateway; only the loop's thread writes them."""
 
-    __slots__ = ("accepted", "closed", "open", "received", "refused", "slow")
+    __slots__ = (
+        "accepted",
+        "closed",
+        "open",
+        "received",
+        "refused",
+        "servers",
+        "slow",
+    )
 
     def __init__(self) -> None:
         self.open = 0
+        """Open WebSockets, those of servers among them."""
+        self.servers = 0
         self.accepted = 0
         self.received = 0
         self.slow = 0
@@ -36,13 +46,16 @@ class _Collector:
         """Read the counters (prometheus-client's protocol)."""
         stats = self._stats
         yield GaugeMetricFamily(
-            "hubbub_connections", "Open client connections", stats.open
+            "hubbub_connections", "Open client connections", stats.open - stats.servers
         )
+        yield GaugeMetricFamily("hubbub_servers", "Attached servers", stats.servers)
         yield CounterMetricFamily(
             "hubbub_connections_accepted", "Handshakes accepted", stats.accepted
         )
         yield CounterMetricFamily(
-            "hubbub_messages_received", "Messages from clients", stats.received
+            "hubbub_messages_received",
+            "Messages from clients and servers",
+            stats.received,
         )
         yield CounterMetricFamily(
             "hubbub_slow_clients", "Clients closed because they were behind", stats.slow

@@ -8,9 +8,8 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
-    from hubbub.actors.messages.pushes import Push
     from hubbub.actors.runtime.dispatcher import Dispatcher
-    from hubbub.actors.runtime.ports import Codec
+    from hubbub.actors.runtime.ports import AnyPush, Codec
     from hubbub.transport.settings import Limits
 
 
@@ -71,7 +70,7 @@ class SocketOutlet:
         pending.append(block)
         self._count += count
 
-    def post(self, push: Push) -> None:
+    def post(self, push: AnyPush, /) -> None:
         """Encode and queue one push."""
         block = self.codec.encode(push)
         if block:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
+from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
 
 try:
@@ -170,3 +171,11 @@ class Reader:
 
 
 _FAILED = Control(None)
+
+
+def window_bits(protocol: ServerProtocol) -> int | None:
+    """Give the server's deflate window that was negotiated; None without."""
+    for extension in protocol.extensions:
+        if isinstance(extension, PerMessageDeflate):
+            return extension.local_max_window_bits
+    return None

@@ -19,25 +19,28 @@ import uvicorn
 import uvloop
 
 from hubbub.actors.gateway import Gateway, Reconfigure
-from hubbub.actors.hub import HubSetup
 from hubbub.actors.messages import internal
 from hubbub.actors.policy.filter import compile_filter
 from hubbub.actors.runtime import supervision
 from hubbub.actors.runtime.dispatcher import Dispatcher
 from hubbub.actors.runtime.reply import Reply
+from hubbub.actors.runtime.trace import TracingDispatcher
 from hubbub.transport.configuration import is_loopback
 from hubbub.transport.front import Front
 from hubbub.transport.front_door import FrontDoor
-from hubbub.transport.handlers import handler_specs
+from hubbub.transport.hub_setup import hub_setup
 from hubbub.transport.keepalive import Keepalive
 from hubbub.transport.metrics import Stats
 from hubbub.transport.settings import HubSettings, Live, Settings
+from hubbub.transport.trace_edge import Entrance
 from hubbub.transport.web import web_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from hubbub.actors.hub import HubSetup
     from hubbub.actors.runtime.address import Address
+    from hubbub.actors.runtime.trace import Recorder
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ def run(
     *,
     reload: Callable[[], Settings] | None = None,
     announce: Callable[[str], None],
+    trace: Recorder | None = None,
 ) -> int:
     """Run a gateway until SIGTERM or SIGINT.
 
@@ -61,6 +65,7 @@ def run(
         settings: The settings; port 0 takes a free one.
         reload: Reads the settings anew on SIGHUP; may raise to keep the old ones.
         announce: Called with the endpoint once the port accepts connections.
+        trace: Takes down what the actors tell each other; None costs nothing.
 
     Returns:
         The exit status: 0 after a drain, 1 when the port cannot be opened or the
@@ -78,7 +83,7 @@ def run(
             error.strerror or error,
         )
         return 1
-    return uvloop.run(Process(settings, listener, reload).main(announce))
+    return uvloop.run(Process(settings, listener, reload, trace).main(announce))
 
 
 class Process:
@@ -92,10 +97,12 @@ class Process:
         settings: Settings,
         listener: socket.socket,
         reload: Callable[[], Settings] | None = None,
+        trace: Recorder | None = None,
     ) -> None:
         self._port: int = listener.getsockname()[1]
         self._listener = listener
         self._reload = reload
+        self._trace = trace
         self._live = Live(with_endpoints(settings, self._port))
         self._stats = Stats()
         self._leave = asyncio.Event()
@@ -139,16 +146,18 @@ class Process:
         settings = self._live.settings
         setups = {name: self._setup(name) for name in settings.hubs}
         logger.debug("%d hubs are configured", len(setups))
-        dispatcher = Dispatcher(loop)
+        trace = self._trace
+        dispatcher = (
+            Dispatcher(loop) if trace is None else TracingDispatcher(loop, trace)
+        )
         self._gateway = supervision.spawn(
             dispatcher,
             partial(Gateway, self._setup, secrets.token_hex(3), self._give_up),
         )
         self._keepalive = Keepalive(loop)
         compile_filter("true")  # builds the parser now, so that no caller waits for it
-        front = Front(
-            self._gateway, dispatcher, self._live, self._stats, self._keepalive
-        )
+        entrance = self._gateway if trace is None else Entrance(self._gateway, trace)
+        front = Front(entrance, dispatcher, self._live, self._stats, self._keepalive)
         self._server = _Server(front)
         self._serving = loop.create_task(self._server.serve([self._listener]))
         await self._server.listening.wait()
@@ -201,9 +210,7 @@ class Process:
         hub_settings = settings.hub(hub) or HubSettings()
         if any(handler.handler for handler in hub_settings.handlers):
             sys.setswitchinterval(_SWITCH_INTERVAL)
-        return HubSetup(
-            handler_specs(hub, hub_settings, self._live), settings.limits.stash
-        )
+        return hub_setup(hub, hub_settings, self._live)
 
 
 class _Server(uvicorn.Server):

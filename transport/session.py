@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Opcode
 from websockets.protocol import OPEN
 
 from hubbub.actors.messages import requests
 from hubbub.transport.outlet import SocketOutlet
-from hubbub.transport.reader import Control, Reader
-from hubbub.transport.subprotocols import Agreed, Decode, codec
+from hubbub.transport.reader import Control, Reader, window_bits
+from hubbub.transport.subprotocols import Agreed, codec
 from hubbub.transport.subprotocols.violation import ProtocolViolation
+from hubbub.transport.wire.frames import close_reason
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from websockets.server import ServerProtocol
 
-    from hubbub.actors.messages.requests import Request
     from hubbub.actors.runtime.address import Ref
     from hubbub.transport.front import Front
+    from hubbub.transport.settings import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -41,12 +43,18 @@ Closing at once with unread bytes would reset the connection, and the client wou
 never see the close frame that says what was wrong.
 """
 
-_MOST_REASON = 123
-"""Bytes of a close reason that fit a control frame (RFC 6455 5.5)."""
+
+class Terms(NamedTuple):
+    """On what terms a socket is open: what is spoken, bounds, how it is written."""
+
+    agreed: Agreed
+    limits: Limits
+    outlet: type[SocketOutlet] = SocketOutlet
+    is_server: bool = False
 
 
 class Session(asyncio.Protocol):
-    """A socket port for one connection actor."""
+    """A socket port for the actor of one client or attached server."""
 
     __slots__ = (
         "_closing",
@@ -54,6 +62,7 @@ class Session(asyncio.Protocol):
         "_decode",
         "_expects_pong",
         "_front",
+        "_is_server",
         "_label",
         "_paused",
         "_protocol",
@@ -69,27 +78,27 @@ class Session(asyncio.Protocol):
         front: Front,
         transport: asyncio.Transport,
         protocol: ServerProtocol,
-        agreed: Agreed,
-        connection: Ref[Request] | None,
+        terms: Terms,
+        connection: Ref[Any] | None,
         label: str,
-        outlet: type[SocketOutlet] = SocketOutlet,
     ) -> None:
-        limits = front.live.settings.limits
+        agreed, limits = terms.agreed, terms.limits
         self._front = front
         self._transport = transport
         self._protocol = protocol
         self._connection = connection
         self._label = label
         self._reader = Reader(protocol, limits.message_size)
-        self._decode: Decode | None = agreed.decode
+        self._decode: Callable[[bytes, bool], Any] | None = agreed.decode
         self._closing = False
         self._expects_pong = False
         self._recorded = False
         self._paused = _SLICED  # until the connection has entered its hub
         self._timer: asyncio.TimerHandle | None = None
-        self.outlet = outlet(
+        self._is_server = terms.is_server
+        self.outlet = terms.outlet(
             transport,
-            codec(agreed.composer, _window_bits(protocol)),
+            codec(agreed.composer, window_bits(protocol)),
             agreed.name,
             front.dispatcher,
             limits,
@@ -100,6 +109,7 @@ class Session(asyncio.Protocol):
         """Read from the next round on, and ping every so many seconds."""
         stats = self._front.stats
         stats.open += 1
+        stats.servers += self._is_server
         stats.accepted += 1
         self._front.keepalive.watch(self, keep_alive)
         if early:
@@ -239,7 +249,7 @@ class Session(asyncio.Protocol):
             return
         self._record(code, reason)
         if protocol.state is OPEN:
-            protocol.send_close(code, _short(reason))
+            protocol.send_close(code, close_reason(reason))
         self._finish()
 
     def _finish(self) -> None:
@@ -285,6 +295,7 @@ class Session(asyncio.Protocol):
         self._gone(1006, "the connection was lost" if exc is None else str(exc))
         self._closing = True
         self._front.stats.open -= 1
+        self._front.stats.servers -= self._is_server
 
     def _gone(self, code: int, reason: str) -> None:
         """Tell the connection, once, that nothing more will come."""
@@ -299,14 +310,3 @@ class Session(asyncio.Protocol):
             self._front.stats.closed[code] += 1
             cause = reason or "by the client"
             logger.info("closed %s: %d %s", self._label, code, cause)
-
-
-def _short(reason: str) -> str:
-    return reason.encode()[:_MOST_REASON].decode(errors="ignore")
-
-
-def _window_bits(protocol: ServerProtocol) -> int | None:
-    for extension in protocol.extensions:
-        if isinstance(extension, PerMessageDeflate):
-            return extension.local_max_window_bits
-    return None

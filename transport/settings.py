@@ -11,6 +11,7 @@ from hubbub.transport.wire.tokens import Keyring
 
 SYSTEM_EVENTS = ("connect", "connected", "disconnected")
 PRESENCE_EVENTS = ("joined", "left")
+INTERCEPTIONS = ("publish", "subscribe")
 
 
 class HandlerSettings(
@@ -30,6 +31,8 @@ class HandlerSettings(
     """Any of ``joined``, ``left``."""
     presence_groups: tuple[str, ...] = ()
     """Patterns of groups whose presence is told; none means all."""
+    interceptions: tuple[str, ...] = ()
+    """Any of ``publish``, ``subscribe``: wishes of clients to decide on (class)."""
     timeout: float = 100.0
     """Seconds until an event fails, retries included."""
     retries: int = 3
@@ -59,6 +62,18 @@ class HubSettings(
     """Event handlers; the first that matches an event gets it, alone."""
     keep_alive: float | None = None
     """Seconds between pings; None takes the gateway's."""
+    servers_first: bool = True
+    """Whether attached servers get an event before the handlers above."""
+    servers_required: bool = False
+    """Whether clients are refused (503) while no attached server takes ``connect``."""
+    server_timeout: float = 100.0
+    """Seconds until an event fails that an attached server has."""
+    server_grace: float = 10.0
+    """Seconds that events wait for a server once the last that took them is gone."""
+    groups: tuple[tuple[str, str], ...] = ()
+    """Pattern of group names to ``module:Class`` of a Group, the first that fits."""
+    actors: tuple[str, ...] = ()
+    """``module:Class`` of HubActors that live as long as the hub."""
 
 
 class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -83,7 +98,22 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     close_seconds: float = 5.0
     """Longest wait for a client to answer a close frame."""
     connections: int = 1_000_000
-    """Open client connections; beyond it handshakes get 429."""
+    """Open connections; beyond it handshakes get 429."""
+    server_message_size: int = 4 << 20
+    """Largest message of an attached server (1009)."""
+    server_queue_messages: int = 100_000
+    """Messages that may wait for a slow server before it is closed."""
+    server_queue_bytes: int = 64 << 20
+    """Bytes that may wait for a slow server before it is closed."""
+
+    def of_servers(self) -> Limits:
+        """Give the bounds as they are for attached servers."""
+        return msgspec.structs.replace(
+            self,
+            message_size=self.server_message_size,
+            queue_messages=self.server_queue_messages,
+            queue_bytes=self.server_queue_bytes,
+        )
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

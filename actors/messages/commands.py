@@ -42,17 +42,24 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
 
     Paid by the one that finishes the request, so an echo always precedes its ack.
     ``missing`` is posted instead when the target has no connection; None means that
-    this makes no difference and ``message`` is posted either way.
+    this makes no difference and ``message`` is posted either way. ``refused`` is posted
+    when a group of an author's class says no; None leaves it to the message to say so.
     """
 
     to: Ref[Any]
     message: Any
     missing: Any = None
+    refused: Any = None
 
     def pay(self, *, found: bool = True) -> None:
         """Tell how it ended."""
         missed = not found and self.missing is not None
         self.to.post(self.missing if missed else self.message)
+
+    def refuse(self, reason: str) -> None:
+        """Tell that a group said no."""
+        answer = self.refused
+        self.to.post(self.message.refused(reason) if answer is None else answer)
 
 
 class Subject(Protocol):

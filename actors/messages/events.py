@@ -91,7 +91,32 @@ class Left(msgspec.Struct, frozen=True, gc=False):
     group: str
 
 
-Blocking: TypeAlias = Connect | UserEvent
+class Publish(msgspec.Struct, frozen=True, gc=False):
+    """A client wants to publish to a group; asked where a server intercepts it.
+
+    Answered by ``Allow``, ``Deny`` or a failure.
+    """
+
+    client: Client
+    event_id: int
+    group: str
+    payload: Payload
+    metadata: Metadata | None = None
+
+
+class Subscribe(msgspec.Struct, frozen=True, gc=False):
+    """A client wants to join a group; asked where a server intercepts it.
+
+    Answered by ``Allow``, ``Deny`` or a failure.
+    """
+
+    client: Client
+    event_id: int
+    group: str
+
+
+Interception: TypeAlias = Publish | Subscribe
+Blocking: TypeAlias = Connect | UserEvent | Interception
 Notice: TypeAlias = Connected | Disconnected | Joined | Left
 Event: TypeAlias = Blocking | Notice
 
@@ -125,13 +150,31 @@ class Respond(msgspec.Struct, frozen=True, gc=False):
     metadata: Metadata | None = None
 
 
+class Allow(msgspec.Struct, frozen=True, gc=False):
+    """Let a client publish or join, perhaps something else than it wanted.
+
+    ``group`` replaces the group, ``payload`` and ``metadata`` what is published; None
+    leaves it as it is. The client's permissions are not checked for another group.
+    """
+
+    payload: Payload | None = None
+    metadata: Metadata | None = None
+    group: str | None = None
+
+
+class Deny(msgspec.Struct, frozen=True, gc=False):
+    """Do not let a client publish or join; ``reason`` is for its ack."""
+
+    reason: str = ""
+
+
 class Fail(msgspec.Struct, frozen=True, gc=False):
-    """A user event that did not succeed; ``reason`` is for the log and the ack."""
+    """An event that did not succeed; ``reason`` is for the log and the ack."""
 
     reason: str
 
 
-Outcome: TypeAlias = Accept | Reject | Respond | Fail
+Outcome: TypeAlias = Accept | Reject | Respond | Allow | Deny | Fail
 
 
 class Answered(msgspec.Struct, frozen=True, gc=False):
@@ -143,7 +186,18 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
 
 
 class Delivery(msgspec.Struct, frozen=True, gc=False):
-    """An event on its way to one handler, with the place to post ``Answered`` to."""
+    """An event on its way to one handler, with the place to post ``Answered`` to.
+
+    ``attempt`` is above 1 when a server that had it is gone: it may have acted on it.
+    """
 
     event: Event
     reply_to: Ref[Answered]
+    attempt: int = 1
+
+
+class Withdrawn(msgspec.Struct, frozen=True, gc=False):
+    """An event that was given to a server is over: its time was up."""
+
+    connection_id: str
+    event_id: int

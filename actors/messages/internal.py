@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from hubbub.actors.messages import commands, requests
+from hubbub.actors.messages import commands, requests, servers
 from hubbub.actors.messages.events import Certificate, Values
 from hubbub.actors.messages.pushes import Push
 from hubbub.actors.runtime.address import Ref
@@ -56,11 +56,16 @@ class Farewell(msgspec.Struct, frozen=True, gc=False):
 
 
 class Join(msgspec.Struct, frozen=True, gc=False):
-    """A group has a new member."""
+    """A group has a new member, or (``listens``) an attached server that listens.
+
+    A group that chooses its members may still refuse one.
+    """
 
     connection_id: str
     outlet: Outlet
     receipt: commands.Receipt | None = None
+    user_id: str | None = None
+    listens: bool = False
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
@@ -70,10 +75,45 @@ class Part(msgspec.Struct, frozen=True, gc=False):
     receipt: commands.Receipt | None = None
 
 
+class Admitted(msgspec.Struct, frozen=True, gc=False):
+    """A group that chooses its members has taken one, or not."""
+
+    connection_id: str
+    group: str
+    taken: bool
+
+
+class AdmitServer(msgspec.Struct, frozen=True, gc=False):
+    """A server stands at the door of a hub; its token names its roles."""
+
+    hub: str
+    roles: tuple[str, ...]
+    door: Door
+
+
+class Tune(msgspec.Struct, frozen=True, gc=False):
+    """A server wants to hear a group or (None) the hub; or no more."""
+
+    server_id: str
+    outlet: Outlet
+    group: str | None
+    on: bool
+    receipt: commands.Receipt | None = None
+
+
+class Observe(msgspec.Struct, frozen=True, gc=False):
+    """A server wants to know who comes and goes."""
+
+    server_id: str
+    outlet: Outlet
+    watch: servers.Watch
+    receipt: commands.Receipt | None = None
+
+
 class Deliver(msgspec.Struct, frozen=True, gc=False):
     """A push for the members of a group, but for some connections."""
 
-    push: Push
+    push: Push | servers.Overheard
     exclude: tuple[str, ...] = ()
     receipt: commands.Receipt | None = None
 
@@ -103,6 +143,20 @@ class LeftGroup(msgspec.Struct, frozen=True, gc=False):
     group: str
 
 
+class Attention(msgspec.Struct, frozen=True, gc=False):
+    """What handlers and servers of a hub want to be asked or told beforehand.
+
+    ``publish`` and ``subscribe`` say that a client's wish may be intercepted;
+    ``joined`` and ``left`` are patterns of groups whose presence is told.
+    """
+
+    publish: bool = False
+    subscribe: bool = False
+    joined: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    receipt: commands.Receipt | None = None
+
+
 class Drain(msgspec.Struct, frozen=True, gc=False):
     """Close every connection; post True once none is left."""
 
@@ -113,6 +167,17 @@ Permissive: TypeAlias = commands.Grant | commands.Revoke | commands.HasPermissio
 
 ToGroupActor: TypeAlias = Deliver | Join | Part
 ToConnectionActor: TypeAlias = (
-    requests.Request | End | JoinedGroup | LeftGroup | Farewell | Permissive
+    requests.Request | End | JoinedGroup | LeftGroup | Farewell | Permissive | Attention
 )
-ToHubActor: TypeAlias = commands.Command | Admit | Enter | Gone | Drain
+ToHubActor: TypeAlias = (
+    commands.Command
+    | Admit
+    | Enter
+    | Gone
+    | Drain
+    | AdmitServer
+    | Tune
+    | Observe
+    | Attention
+    | Admitted
+)

@@ -62,6 +62,10 @@ class Ack(msgspec.Struct, frozen=True, gc=False):
     ack_id: int
     error: AckError | None = None
 
+    def refused(self, reason: str) -> Ack:
+        """Give the ack that says no to the same request."""
+        return Ack(self.ack_id, AckError(AckName.FORBIDDEN, reason))
+
 
 class Pong(msgspec.Struct, frozen=True, gc=False):
     """The sign of life that was asked for."""

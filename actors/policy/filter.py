@@ -8,10 +8,16 @@ everything, which is the caller's business: here it is an error.
 from collections.abc import Callable
 from functools import lru_cache
 
-from hubbub.actors.policy.filter_tree import FilterError, parse
-from hubbub.actors.policy.filter_types import Subject, predicate
+from hubbub.actors.policy.filter_tree import FilterError, names_in, parse, unsupported
+from hubbub.actors.policy.filter_types import EVENT_ONLY, Subject, predicate
 
-__all__ = ["Filter", "FilterError", "Subject", "compile_filter"]
+__all__ = [
+    "Filter",
+    "FilterError",
+    "Subject",
+    "compile_event_filter",
+    "compile_filter",
+]
 
 
 class Filter:
@@ -37,5 +43,19 @@ def compile_filter(text: str) -> Filter:
 
     Raises:
         FilterError: With the message of the service, fit for its 400 answer.
+    """
+    tree = parse(text)
+    for name in names_in(tree):
+        if name.lower() in EVENT_ONLY:
+            raise unsupported(name, name)
+    return Filter(text, predicate(tree))
+
+
+@lru_cache(maxsize=256)
+def compile_event_filter(text: str) -> Filter:
+    """Read a filter over events, which may also name ``event`` and ``group``.
+
+    Raises:
+        FilterError: As ``compile_filter``.
     """
     return Filter(text, predicate(parse(text)))

@@ -149,6 +149,28 @@ def parse(text: str) -> Node:
         raise _syntax_error(text, error.pos_in_stream) from None
 
 
+def names_in(node: Node) -> Iterator[str]:
+    """Give the identifiers of a tree, from left to right."""
+    match node:
+        case Identifier(name=name):
+            yield name
+        case Literal():
+            return
+        case Call(arguments=parts) | Junction(operands=parts):
+            yield from _names_in_all(parts)
+        case Not(operand=operand):
+            yield from names_in(operand)
+        case Compare(left=left, right=right) | Within(left=left, right=right):
+            yield from _names_in_all((left, right))
+        case Among(left=left, items=items):
+            yield from _names_in_all((left, *items))
+
+
+def _names_in_all(nodes: Iterable[Node]) -> Iterator[str]:
+    for node in nodes:
+        yield from names_in(node)
+
+
 def printed(node: Node) -> str:
     """Write a part of a tree as messages show it: operators inside are in brackets."""
     match node:

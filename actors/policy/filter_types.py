@@ -29,7 +29,7 @@ from hubbub.actors.policy.filter_tree import (
     unsupported,
 )
 
-__all__ = ["Subject", "predicate"]
+__all__ = ["EVENT_ONLY", "Subject", "predicate"]
 
 _Evaluate = Callable[[Subject], Any]
 
@@ -41,6 +41,8 @@ class _Nobody(msgspec.Struct, frozen=True):
     user_id: str | None = None
     groups: frozenset[str] = frozenset()
     protocol: str | None = None
+    event: str | None = None
+    group: str | None = None
 
 
 class _Term(msgspec.Struct, frozen=True):
@@ -62,7 +64,12 @@ _IDENTIFIERS: Final = {
     "connectionid": _Term(Kind.STRING, operator.attrgetter("connection_id")),
     "groups": _Term(Kind.COLLECTION, operator.attrgetter("groups")),
     "protocol": _Term(Kind.STRING, operator.attrgetter("protocol")),
+    "event": _Term(Kind.STRING, operator.attrgetter("event")),
+    "group": _Term(Kind.STRING, operator.attrgetter("group")),
 }
+
+EVENT_ONLY: Final = frozenset({"event", "group"})
+"""Identifiers of what happens to a connection, which a connection does not have."""
 
 _KINDS: Final[dict[type, Kind]] = {
     str: Kind.STRING,

@@ -24,13 +24,15 @@ STATE_LIMIT: Final = 8192
 _EVERY_GROUP: Final = "*"
 _REFUSALS: Final = range(400, 600)
 
-_event_pattern = lru_cache(EventPattern)
+event_pattern = lru_cache(EventPattern)
+"""Reads a pattern of user event names, or takes it from the cache."""
 
 Matcher: TypeAlias = Callable[[str], bool]
 
 
 @lru_cache
-def _group_matcher(text: str) -> Matcher:
+def group_matcher(text: str) -> Matcher:
+    """Read a pattern of groups, or take it from the cache; ``*`` is every group."""
     if text == _EVERY_GROUP:
         return lambda _: True
     return compile_pattern(text).matches
@@ -51,23 +53,27 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     """Any of ``joined``, ``left``."""
     presence_groups: tuple[str, ...] = ()
     """Patterns of the groups whose presence is told; none means all."""
+    interceptions: frozenset[str] = frozenset()
+    """Any of ``publish``, ``subscribe``."""
 
     def __post_init__(self) -> None:
         if self.user_events is not None:
-            _event_pattern(self.user_events)
+            event_pattern(self.user_events)
         for text in self.presence_groups:
-            _group_matcher(text)
+            group_matcher(text)
 
     def matches(self, event: events.Event) -> bool:
         """Tell whether this handler takes the event."""
         match event:
             case events.UserEvent(event=name):
                 pattern = self.user_events
-                return pattern is not None and _event_pattern(pattern).matches(name)
+                return pattern is not None and event_pattern(pattern).matches(name)
             case events.Joined(group=group) | events.Left(group=group):
                 return self.wants_presence(event_name(event), group)
             case events.Connect() | events.Connected() | events.Disconnected():
                 return event_name(event) in self.system_events
+            case events.Publish() | events.Subscribe():
+                return event_name(event) in self.interceptions
             case _:
                 assert_never(event)
 
@@ -76,7 +82,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         if name not in self.presence_events:
             return False
         patterns = self.presence_groups
-        return not patterns or any(_group_matcher(text)(group) for text in patterns)
+        return not patterns or any(group_matcher(text)(group) for text in patterns)
 
 
 def event_name(event: events.Event) -> str:
@@ -94,6 +100,10 @@ def event_name(event: events.Event) -> str:
             return "joined"
         case events.Left():
             return "left"
+        case events.Publish():
+            return "publish"
+        case events.Subscribe():
+            return "subscribe"
         case _:
             assert_never(event)
 
@@ -116,10 +126,18 @@ def failure(event: events.Event, reason: str) -> events.Outcome | None:
     match event:
         case events.Connect():
             return events.Reject(500, reason)
-        case events.UserEvent():
+        case events.UserEvent() | events.Publish() | events.Subscribe():
             return events.Fail(reason)
         case _:
             return None
+
+
+def absence(event: events.Event) -> events.Outcome | None:
+    """Give the outcome of an event whose server has gone and not come back."""
+    reason = "No server is attached that takes this event; try again."
+    if isinstance(event, events.Connect):
+        return events.Reject(503, reason)
+    return failure(event, reason)
 
 
 def fault(event: events.Event, outcome: object) -> str | None:
@@ -134,9 +152,22 @@ def fault(event: events.Event, outcome: object) -> str | None:
             return None if status in _REFUSALS else f"{status!r} refuses nothing"
         case events.UserEvent(), events.Respond():
             return _respond_fault(outcome)
+        case events.Publish() | events.Subscribe(), events.Allow():
+            return _allow_fault(outcome)
+        case (
+            (events.Publish() | events.Subscribe()),
+            events.Deny(reason=reason) | events.Fail(reason=reason),
+        ):
+            return _reason_fault(reason)
         case events.UserEvent(), events.Fail(reason=reason):
             return _reason_fault(reason)
-        case ((events.Connect() | events.UserEvent()), _):
+        case (
+            events.Connect()
+            | events.UserEvent()
+            | events.Publish()
+            | events.Subscribe(),
+            _,
+        ):
             return f"{type(outcome).__name__} does not answer it"
         case _:
             return None
@@ -153,18 +184,29 @@ def _accept_fault(accept: events.Accept) -> str | None:
 
 
 def _respond_fault(respond: events.Respond) -> str | None:
-    if not isinstance(respond.payload, Payload | None):
-        kind = type(respond.payload).__name__
+    return _message_fault(respond) or _state_fault(respond.state)
+
+
+def _allow_fault(allow: events.Allow) -> str | None:
+    group = allow.group
+    try:
+        wrong = group is not None and not is_group_name(group)
+    except TypeError:
+        wrong = True
+    return "it names an invalid group" if wrong else _message_fault(allow)
+
+
+def _message_fault(outcome: events.Respond | events.Allow) -> str | None:
+    if not isinstance(outcome.payload, Payload | None):
+        kind = type(outcome.payload).__name__
         return f"a payload is Text, Json, Binary or Protobuf, not {kind}"
-    if respond.metadata:
-        try:
-            metadata = msgspec.convert(respond.metadata, dict[str, str])
-        except msgspec.ValidationError as error:
-            return f"metadata: {error}"
-        fault = metadata_fault(metadata.items())
-        if fault is not None:
-            return fault
-    return _state_fault(respond.state)
+    if not outcome.metadata:
+        return None
+    try:
+        metadata = msgspec.convert(outcome.metadata, dict[str, str])
+    except msgspec.ValidationError as error:
+        return f"metadata: {error}"
+    return metadata_fault(metadata.items())
 
 
 def _reason_fault(reason: object) -> str | None:

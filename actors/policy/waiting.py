@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from hubbub.actors.messages import requests
+
 if TYPE_CHECKING:
     from hubbub.actors.messages.requests import Request
+
+Wish: TypeAlias = requests.SendToGroup | requests.PublishFrame | requests.JoinGroup
+"""A request that others may decide on before it is carried out."""
 
 
 class Pending(msgspec.Struct, frozen=True):
     """The event whose answer a connection waits for.
 
-    ``fatal`` tells that its failure ends the connection.
+    ``fatal`` tells that its failure ends the connection; ``wish`` is what is carried
+    out when it is allowed.
     """
 
     event_id: int
     ack_id: int | None = None
     fatal: bool = False
+    wish: Wish | None = None
 
 
 class Waiting:
@@ -36,6 +43,11 @@ class Waiting:
         self.pending: Pending | None = None
         self._limit = limit
         self._stash: deque[Request] | None = None
+
+    @property
+    def wishes(self) -> bool:
+        """Whether something is to be carried out once the answer is there."""
+        return self.pending is not None and self.pending.wish is not None
 
     @property
     def stashed(self) -> bool:

@@ -14,7 +14,6 @@ import pykka
 from pykka._envelope import Envelope
 
 from hubbub.actors.runtime import supervision
-from hubbub.actors.runtime.mailbox import Mailbox
 from hubbub.actors.runtime.reply import Reply
 
 if TYPE_CHECKING:
@@ -48,10 +47,7 @@ class LoopActor(pykka.Actor):
         # Not pykka's constructor: it makes a UUID and a threading.Event, and a place
         # brings its own mailbox and address, which outlive this instance.
         place = supervision.place_being_filled()
-        place.furnish(
-            place.inbox or Mailbox(place.dispatcher),
-            place.stopped,
-        )
+        place.furnish(place.inbox or place.dispatcher.mailbox(), place.stopped)
         self._place = place
         self._started = False
         self._halted = False
@@ -70,6 +66,10 @@ class LoopActor(pykka.Actor):
     def dispatcher(self) -> Dispatcher:
         """The turns this actor takes."""
         return self._place.dispatcher
+
+    def describe(self) -> str:
+        """Say which actor of its kind this is, for traces; holds no secret."""
+        return type(self).__name__
 
     def spawn(
         self, factory: Callable[[], pykka.Actor], *, restart: Restart | None = None

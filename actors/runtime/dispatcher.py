@@ -13,11 +13,14 @@ from collections import deque
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
+from hubbub.actors.runtime.mailbox import Mailbox
+from hubbub.actors.runtime.thread import ThreadInbox
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from hubbub.actors.runtime.mailbox import Mailbox
     from hubbub.actors.runtime.ports import Loop, Task, Timer, Writer
+    from hubbub.actors.runtime.thread import ThreadActor
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -66,7 +69,16 @@ class Dispatcher:
         self._scheduled = False
         self.now = loop.time
 
-    # What mailboxes, groups and outlets ask for.
+    # What actors, mailboxes, groups and outlets ask for.
+
+    def mailbox(self) -> Mailbox:
+        """Make the inbox of a loop actor; tracing makes another kind (``trace``)."""
+        return Mailbox(self)
+
+    def thread_inbox(self, actor: ThreadActor) -> ThreadInbox:
+        """Make the inbox of a thread actor."""
+        del actor
+        return ThreadInbox()
 
     def enqueue(self, mailbox: Mailbox) -> None:
         """Queue a mailbox for its turn."""

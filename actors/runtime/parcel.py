@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hubbub.actors.messages.pushes import Push
-    from hubbub.actors.runtime.ports import Codec, Outlet
+    from hubbub.actors.runtime.ports import AnyPush, Codec, Outlet
 
 
 class Parcel:
@@ -14,7 +13,7 @@ class Parcel:
 
     __slots__ = ("_encodings", "_push")
 
-    def __init__(self, push: Push) -> None:
+    def __init__(self, push: AnyPush) -> None:
         self._push = push
         self._encodings: dict[Codec, bytes] = {}
 

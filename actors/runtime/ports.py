@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from hubbub.actors.messages.events import Reject
     from hubbub.actors.messages.pushes import Push
-    from hubbub.actors.messages.requests import Request
+    from hubbub.actors.messages.servers import ServerPush
     from hubbub.actors.runtime.address import Ref
+
+    AnyPush: TypeAlias = Push | ServerPush
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -73,7 +75,7 @@ class Codec(Protocol):
     Its identity is the key under which encodings are shared.
     """
 
-    def encode(self, push: Push) -> bytes:
+    def encode(self, push: AnyPush) -> bytes:
         """Turn a push into bytes ready for the socket; empty says nothing."""
 
 
@@ -91,17 +93,18 @@ class Outlet(Protocol):
     def append(self, block: bytes, count: int) -> None:
         """Queue bytes that hold so many messages."""
 
-    def post(self, push: Push, /) -> None:
+    def post(self, push: AnyPush, /) -> None:
         """Encode and queue one push: an outlet is a reference that takes pushes."""
 
 
 class Door(Protocol):
-    """A client's handshake, until it is accepted or refused."""
+    """The handshake of a client or a server, until it is accepted or refused."""
 
-    def attach(self, connection: Ref[Request], label: str) -> None:
+    def attach(self, connection: Ref[Any], label: str) -> None:
         """Learn where requests will go, and how the log names this connection.
 
-        A socket that is gone already says so at once.
+        A client's are ``requests.Request``, a server's ``servers.ServerRequest``. A
+        socket that is gone already says so at once.
         """
 
     def accept(self, subprotocol: str | None) -> Socket | Reject:
@@ -121,7 +124,7 @@ class Door(Protocol):
 
 
 class Socket(Protocol):
-    """A client's open socket as its connection sees it."""
+    """An open socket as the connection or the attached server sees it."""
 
     @property
     def outlet(self) -> Outlet:

@@ -58,7 +58,8 @@ class ThreadActor(pykka.ThreadingActor):
 
     def __init__(self) -> None:
         place = supervision.place_being_filled()
-        place.furnish(place.inbox or ThreadInbox(), threading.Event())
+        inbox = place.inbox or place.dispatcher.thread_inbox(self)
+        place.furnish(inbox, threading.Event())
         self._place = place
         self._error: BaseException | None = None
         self.actor_urn = place.address.actor_urn
@@ -71,6 +72,10 @@ class ThreadActor(pykka.ThreadingActor):
         """Where to send mail for this place; it outlives the instance."""
         address: Address = self._place.address
         return address
+
+    def describe(self) -> str:
+        """Say which actor of its kind this is, for traces; holds no secret."""
+        return type(self).__name__
 
     @staticmethod
     def _create_future() -> Reply[Any]:

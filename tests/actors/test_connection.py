@@ -723,7 +723,7 @@ def test_a_hundred_sessions_leave_nothing_in_the_hub(stage: Stage) -> None:
     assert not roster._groups
     assert not hub._membership.groups
     upstream = stage._actor(hub._upstream)
-    assert not upstream._pending
-    assert not upstream._lanes
+    assert not upstream.ledger._pending
+    assert not upstream.ledger._lanes._lanes
     # The group of all and the upstream.
     assert len(hub._place.children) == 2

@@ -25,8 +25,8 @@ from hubbub.actors import (
     ToUser,
     events,
 )
+from hubbub.actors.authored import Build
 from hubbub.actors.facade import payload_of
-from hubbub.actors.handler import Build
 from hubbub.actors.messages import commands
 from hubbub.actors.policy.filter import FilterError
 from hubbub.actors.policy.permissions import Permission

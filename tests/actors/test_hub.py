@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from hubbub.actors.hub import SLICE
 from hubbub.actors.messages import commands, events, internal, requests
 from hubbub.actors.messages import payload as payloads
 from hubbub.actors.policy.permissions import Permission
+from hubbub.actors.sends import SLICE
 from support.fakes import (
     FakeSocket,
     Probe,

@@ -7,8 +7,9 @@ import logging
 import pytest
 
 from hubbub.actors import Accept, Fail, Reject, Respond, Text, events
+from hubbub.actors.messages.commands import Receipt
 from hubbub.actors.policy.routes import Route
-from hubbub.actors.upstream import Quiesce
+from hubbub.actors.upstream_mail import Quiesce
 from support.fakes import Probe
 from support.handlers import client, connect, connected, disconnected, said
 from support.upstream import House, Script
@@ -183,7 +184,7 @@ def test_quiet_is_told_after_the_last_notice() -> None:
     script, told = Script(), Probe()
     house = House(script)
     house.tell(said(number=2), disconnected(3))
-    house.do(lambda: house.upstream.post(Quiesce(told)))
+    house.do(lambda: house.upstream.post(Quiesce(Receipt(told, True))))
     house.do(lambda: script.answer(2, Respond()))
     told.expect_nothing()
     house.do(lambda: script.answer(3))
@@ -192,7 +193,7 @@ def test_quiet_is_told_after_the_last_notice() -> None:
 
 def test_quiet_is_told_at_once_when_nothing_is_under_way() -> None:
     house, told = House(), Probe()
-    house.do(lambda: house.upstream.post(Quiesce(told)))
+    house.do(lambda: house.upstream.post(Quiesce(Receipt(told, True))))
     assert told.expect(bool)
 
 
@@ -216,7 +217,7 @@ def test_an_upstream_that_is_quiet_remembers_no_connection() -> None:
         lambda: script.answer(1, Respond()),
         lambda: script.answer(2),
     )
-    assert (upstream._lanes, upstream._pending) == ({}, {})
+    assert (upstream.ledger._pending, upstream.ledger._lanes._lanes) == ({}, {})
 
 
 def test_presence_is_told_for_the_groups_a_handler_names() -> None:
@@ -262,7 +263,7 @@ def test_nobody_waits_for_quiet_when_an_upstream_ends() -> None:
     house = House(script)
     house.tell(said(number=2), disconnected(3))
     house.do(
-        lambda: house.upstream.post(Quiesce(told)),
+        lambda: house.upstream.post(Quiesce(Receipt(told, True))),
         lambda: house.upstream.stop(block=False),
     )
     assert told.expect(bool)

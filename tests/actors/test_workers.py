@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from hubbub.actors import EventHandler, Fail, Reject, Respond, Text
-from hubbub.actors.upstream import Configure
+from hubbub.actors.upstream_mail import Configure
 from support.handlers import client, connect, said, spec_of, stage
 from support.upstream import House, Script
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import web
 
-from hubbub.actors.handler import Build, HandlerSpec
+from hubbub.actors.authored import Build
+from hubbub.actors.handler import HandlerSpec
 from hubbub.actors.messages import events
 from hubbub.actors.messages.payload import Text
 from hubbub.actors.policy.routes import Route

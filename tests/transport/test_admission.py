@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from hubbub.actors.messages import payload as payloads
 from hubbub.actors.messages import requests
 from hubbub.actors.messages.events import Reject
-from hubbub.transport.admission import Admission, Handshake, LostSession, admit
+from hubbub.transport.admission import Admission, LostSession, admit
+from hubbub.transport.handshake import Handshake
 from hubbub.transport.settings import HubSettings, Settings
 from hubbub.transport.wire.tokens import Keyring
 

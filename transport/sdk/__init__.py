@@ -1,1 +1,76 @@
-"""What people who write clients and servers for hubbub import."""
+"""What people who write clients and servers for hubbub import.
+
+Names are loaded when they are first asked for: the pytest plugin, which every run of
+pytest loads, lives in this package.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hubbub.actors.messages.events import Accept as Accept
+    from hubbub.actors.messages.events import Fail as Fail
+    from hubbub.actors.messages.events import Reject as Reject
+    from hubbub.actors.messages.events import Respond as Respond
+    from hubbub.actors.messages.payload import Binary as Binary
+    from hubbub.actors.messages.payload import Json as Json
+    from hubbub.actors.messages.payload import Protobuf as Protobuf
+    from hubbub.actors.messages.payload import Text as Text
+    from hubbub.sdk.backoff import Backoff as Backoff
+    from hubbub.sdk.client import WebPubSubClient as WebPubSubClient
+    from hubbub.sdk.client_protocols import JSON_V1 as JSON_V1
+    from hubbub.sdk.client_states import NotRejoined as NotRejoined
+    from hubbub.sdk.client_states import Offline as Offline
+    from hubbub.sdk.client_states import Online as Online
+    from hubbub.sdk.errors import AckError as AckError
+    from hubbub.sdk.errors import ClosedError as ClosedError
+    from hubbub.sdk.errors import ConnectError as ConnectError
+    from hubbub.sdk.errors import ConnectionLost as ConnectionLost
+    from hubbub.sdk.errors import DeadlineError as DeadlineError
+    from hubbub.sdk.errors import HubbubError as HubbubError
+    from hubbub.sdk.errors import MessagesLost as MessagesLost
+    from hubbub.sdk.errors import ProtocolError as ProtocolError
+    from hubbub.sdk.errors import RefusedError as RefusedError
+    from hubbub.sdk.messages import Message as Message
+
+_HOMES = {
+    "hubbub.actors.messages.events": ("Accept", "Fail", "Reject", "Respond"),
+    "hubbub.actors.messages.payload": ("Binary", "Json", "Protobuf", "Text"),
+    "hubbub.sdk.backoff": ("Backoff",),
+    "hubbub.sdk.client": ("WebPubSubClient",),
+    "hubbub.sdk.client_protocols": ("JSON_V1",),
+    "hubbub.sdk.client_states": ("NotRejoined", "Offline", "Online"),
+    "hubbub.sdk.errors": (
+        "AckError",
+        "ClosedError",
+        "ConnectError",
+        "ConnectionLost",
+        "DeadlineError",
+        "HubbubError",
+        "MessagesLost",
+        "ProtocolError",
+        "RefusedError",
+    ),
+    "hubbub.sdk.messages": ("Message",),
+}
+"""Which module has which names; the block above says the same to type checkers."""
+
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605 - a list, but not a literal
+
+
+def __getattr__(name: str) -> object:
+    try:
+        home = _HOME[name]
+    except KeyError:
+        raise AttributeError(f"{__name__} has no {name}") from None
+    value: object = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

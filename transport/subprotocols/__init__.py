@@ -7,7 +7,7 @@ This module holds the one table from name to subprotocol, and the negotiation
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from hubbub.actors.messages.events import Reject
 from hubbub.actors.messages.requests import Request
@@ -43,7 +43,8 @@ class Agreed(NamedTuple):
 
     name: str | None
     composer: Composer
-    decode: Decode
+    decode: Callable[[bytes, bool], Any]
+    """A ``Decode``, or what reads the requests of a server."""
 
 
 def negotiate(

@@ -6,7 +6,6 @@ of the rules are below. A JSON payload is kept as the bytes it came in.
 
 from __future__ import annotations
 
-import base64
 import json
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import msgspec
 from hubbub.actors.messages import payload as payloads
 from hubbub.actors.messages import requests
 from hubbub.actors.policy.names import is_event_name, is_group_name, metadata_fault
+from hubbub.transport.subprotocols.json_data import read_data
 from hubbub.transport.subprotocols.violation import ProtocolViolation
 
 if TYPE_CHECKING:
@@ -211,42 +211,4 @@ def _payload(message: _Send | _Event) -> Payload:
         if _metadata(message.metadata):
             return payloads.Text("")
         raise ProtocolViolation(1007, "data is missing")
-    reader = _READERS.get("json" if data_type is None else data_type) or _READERS.get(
-        str(data_type).lower()
-    )
-    if reader is None:
-        raise ProtocolViolation(1007, "dataType must be json, text, binary or protobuf")
-    return reader(raw)
-
-
-def _read_json(raw: msgspec.Raw) -> Payload:
-    data = bytes(raw)
-    if data == b"null":
-        raise ProtocolViolation(1007, "data must not be null")
-    return payloads.Json(data)
-
-
-def _read_string(raw: msgspec.Raw) -> str:
-    try:
-        return _decode_text(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise ProtocolViolation(1007, "data must be a string") from None
-
-
-def _read_text(raw: msgspec.Raw) -> Payload:
-    return payloads.Text(_read_string(raw))
-
-
-def _read_bytes(raw: msgspec.Raw) -> bytes:
-    try:
-        return base64.b64decode(_read_string(raw), validate=True)
-    except ValueError:
-        raise ProtocolViolation(1007, "data must be base64") from None
-
-
-_READERS: dict[str, Callable[[msgspec.Raw], Payload]] = {
-    "json": _read_json,
-    "text": _read_text,
-    "binary": lambda raw: payloads.Binary(_read_bytes(raw)),
-    "protobuf": lambda raw: payloads.Protobuf(_read_bytes(raw)),
-}
+    return read_data(data_type, raw)

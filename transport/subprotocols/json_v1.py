@@ -6,14 +6,13 @@ beyond finding its end: its bytes go through as they came.
 
 from __future__ import annotations
 
-import binascii
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from hubbub.actors.messages import payload as payloads
 from hubbub.actors.messages import pushes
 from hubbub.transport.subprotocols import json_requests
+from hubbub.transport.subprotocols.json_data import DATA_TYPES, say_data
 from hubbub.transport.subprotocols.violation import ProtocolViolation
 from hubbub.transport.wire.frames import TEXT, Said
 
@@ -91,30 +90,12 @@ class JsonV1:
             if len(self._heads) >= _HEADS:
                 self._heads.clear()
             head = self._heads[key] = _head(key)
-        data = _data(payload)
+        data = say_data(payload)
         if data.strip() == b"null":
             return None
         if metadata:
             return (TEXT, b'%b%b,"metadata":%b}' % (head, data, _encode(metadata)))
         return (TEXT, b"%b%b}" % (head, data))
-
-
-def _data(payload: Payload) -> bytes:
-    match payload:
-        case payloads.Text(text=text):
-            return _encode(text)
-        case payloads.Json(raw=raw):
-            return raw
-        case payloads.Binary(data=data) | payloads.Protobuf(data=data):
-            return b'"%b"' % binascii.b2a_base64(data, newline=False)
-
-
-_DATA_TYPES: dict[type, str] = {
-    payloads.Text: "text",
-    payloads.Json: "json",
-    payloads.Binary: "binary",
-    payloads.Protobuf: "protobuf",
-}
 
 
 def _head(key: tuple[str, str | None, type]) -> bytes:
@@ -125,7 +106,7 @@ def _head(key: tuple[str, str | None, type]) -> bytes:
         message = {"type": "message", "from": "group", "group": group}
         if from_user is not None:
             message["fromUserId"] = from_user
-    message["dataType"] = _DATA_TYPES[kind]
+    message["dataType"] = DATA_TYPES[kind]
     return _encode(message)[:-1] + b',"data":'
 
 

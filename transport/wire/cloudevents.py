@@ -134,6 +134,8 @@ def _content(event: events.Event) -> tuple[str, bytes]:
             return _JSON, msgspec.json.encode({"group": group})
         case events.UserEvent(payload=payload):
             return _user_content(payload)
+        case events.Publish() | events.Subscribe():
+            raise ValueError("the service's webhooks do not intercept")
         case _:
             assert_never(event)
 

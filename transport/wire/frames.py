@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from hubbub.actors.messages.pushes import Push
+    from hubbub.actors.runtime.ports import AnyPush
 
 TEXT = 0x81
 BINARY = 0x82
@@ -21,6 +21,8 @@ _SMALL = 126
 _MEDIUM = 1 << 16
 _WORTHWHILE = 64
 """Messages below this many bytes are sent as they are: deflate would grow them."""
+
+_MOST_REASON = 123
 
 _medium = struct.Struct("!BBH").pack
 _large = struct.Struct("!BBQ").pack
@@ -33,8 +35,8 @@ Said: TypeAlias = tuple[int, bytes]
 class Composer(Protocol):
     """The pure half of a subprotocol that turns pushes into messages."""
 
-    def compose(self, push: Push) -> Said | None:
-        """Say a push; None when the subprotocol has no words for it."""
+    def compose(self, push: Any) -> Said | None:
+        """Say a push of its vocabulary; None when it has no words for it."""
 
 
 def frame(first: int, data: bytes) -> bytes:
@@ -55,7 +57,7 @@ class PlainCodec:
     def __init__(self, composer: Composer) -> None:
         self._compose = composer.compose
 
-    def encode(self, push: Push) -> bytes:
+    def encode(self, push: AnyPush) -> bytes:
         """Turn a push into a frame; empty when there is nothing to say."""
         said = self._compose(push)
         return b"" if said is None else frame(*said)
@@ -75,7 +77,7 @@ class DeflateCodec:
         self._compose = composer.compose
         self._window_bits = window_bits
 
-    def encode(self, push: Push) -> bytes:
+    def encode(self, push: AnyPush) -> bytes:
         """Turn a push into a frame; empty when there is nothing to say."""
         said = self._compose(push)
         if said is None:
@@ -86,3 +88,8 @@ class DeflateCodec:
         deflate = zlib.compressobj(wbits=-self._window_bits)
         packed = deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH)
         return frame(kind | _COMPRESSED, packed[:-4])  # RFC 7692 7.2.1
+
+
+def close_reason(text: str) -> str:
+    """Cut a close reason to the 123 bytes of a control frame (RFC 6455 5.5)."""
+    return text.encode()[:_MOST_REASON].decode(errors="ignore")

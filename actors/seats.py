@@ -1,0 +1,178 @@
+"""The attached servers of a hub as its upstream sees them: who takes and who has what.
+
+A part of the upstream: it runs in the upstream's turns, and only the upstream may touch
+it. It chooses and remembers; it sends nothing and knows no time but what it is told.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from hubbub.actors.policy.rules import kind_of, takes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable
+
+    from hubbub.actors.messages import events
+    from hubbub.actors.messages.commands import Receipt, Subject
+    from hubbub.actors.messages.servers import Rule
+    from hubbub.actors.runtime.address import Address
+
+Key: TypeAlias = tuple[str, int]
+"""Connection id and event id: unique among what is under way."""
+
+MOST_RULES: Final = 1000
+"""Different rules that a hub remembers."""
+
+
+class Seat:
+    """One attached server: what it takes, what it has, what waits for it."""
+
+    __slots__ = (
+        "quiet",
+        "retiring",
+        "rules",
+        "server",
+        "under_way",
+        "waiting",
+        "window",
+    )
+
+    def __init__(self, server: Address) -> None:
+        self.server = server
+        self.rules: dict[str, tuple[Rule, ...]] = {}
+        self.window = 0
+        self.under_way: dict[Key, None] = {}
+        """Events it has and has not answered."""
+        self.waiting: dict[Key, None] = {}
+        """Events that wait until it has answered others."""
+        self.retiring = False
+        self.quiet: Receipt | None = None
+        """What to pay once a retiring server has answered everything."""
+
+    def has_room(self) -> bool:
+        """Tell whether it may be given another event."""
+        return len(self.under_way) < self.window
+
+    def load(self) -> int:
+        """Count what it has to do."""
+        return len(self.under_way) + len(self.waiting)
+
+    def takes(self, event: events.Event, groups: Collection[str]) -> bool:
+        """Tell whether one of its rules holds for an event."""
+        rules = self.rules.get(kind_of(event), ())
+        return any(takes(rule, event, groups) for rule in rules)
+
+    def drop(self, key: Key) -> None:
+        """Forget an event, wherever it was."""
+        self.under_way.pop(key, None)
+        self.waiting.pop(key, None)
+
+
+class Seats:
+    """All attached servers of a hub.
+
+    Args:
+        subject_of: Gives a connection by id as a filter sees it, None when it is not
+            in the hub (before ``connect`` is answered, and after its end).
+    """
+
+    def __init__(self, subject_of: Callable[[str], Subject | None]) -> None:
+        self._subject_of = subject_of
+        self._seats: dict[Address, Seat] = {}
+        self._by_kind: dict[str, tuple[Seat, ...]] = {}
+        self._known: dict[Rule, None] = {}
+        # A connection's servers, so that it keeps them; nearly always one.
+        self._regulars: dict[str, tuple[Seat, ...]] = {}
+
+    def declare(self, server: Address, rules: Iterable[Rule], window: int) -> bool:
+        """Take a server in, or take what it declares instead of what it did before.
+
+        What a server declared and dropped, nobody waits for any more.
+
+        Returns:
+            False when the hub knows too many rules; then nothing has changed.
+        """
+        seat = self._seats.get(server) or Seat(server)
+        fresh: dict[str, tuple[Rule, ...]] = {}
+        for rule in dict.fromkeys(rules):
+            fresh[rule.kind] = (*fresh.get(rule.kind, ()), rule)
+        dropped = set(_rules(seat)) - {r for group in fresh.values() for r in group}
+        known = {rule: None for rule in self._known if rule not in dropped}
+        for other in self._seats.values():
+            if other is not seat:
+                known |= dict.fromkeys(_rules(other))
+        known |= dict.fromkeys(rule for group in fresh.values() for rule in group)
+        if len(known) > MOST_RULES:
+            return False
+        seat.rules, seat.window, seat.retiring = fresh, window, False
+        self._seats[server], self._known = seat, known
+        self._arrange()
+        return True
+
+    def find(self, server: Address) -> Seat | None:
+        """Give the seat of a server, if it has declared anything."""
+        return self._seats.get(server)
+
+    def remove(self, server: Address) -> Seat | None:
+        """Take a server out; what it declared stays known."""
+        seat = self._seats.pop(server, None)
+        if seat is not None:
+            self.unseat(seat)
+        return seat
+
+    def unseat(self, seat: Seat) -> None:
+        """Choose a server no more."""
+        seat.retiring = True
+        self._arrange()
+
+    def choose(self, event: events.Event) -> Seat | None:
+        """Give the server that gets an event: the client's own, or the least busy."""
+        candidates = self._by_kind.get(kind_of(event))
+        if candidates is None:
+            return None
+        connection_id = event.client.connection_id
+        groups = self._groups(connection_id)
+        regulars = self._regulars.get(connection_id, ())
+        for seat in regulars:
+            if not seat.retiring and seat.takes(event, groups):
+                return seat
+        fitting = [seat for seat in candidates if seat.takes(event, groups)]
+        if not fitting:
+            return None
+        best = min(fitting, key=Seat.load)
+        left = tuple(seat for seat in regulars if not seat.retiring)
+        self._regulars[connection_id] = (*left, best)
+        return best
+
+    def expects(self, event: events.Event) -> bool:
+        """Tell whether a server that is gone declared to take an event."""
+        kind = kind_of(event)
+        rules = [rule for rule in self._known if rule.kind == kind]
+        groups = self._groups(event.client.connection_id)
+        return any(takes(rule, event, groups) for rule in rules)
+
+    def forget(self, connection_id: str) -> None:
+        """Forget which servers a connection had."""
+        self._regulars.pop(connection_id, None)
+
+    def known(self, kind: str) -> tuple[Rule, ...]:
+        """Give the rules of a kind, of servers attached and gone."""
+        return tuple(rule for rule in self._known if rule.kind == kind)
+
+    def _groups(self, connection_id: str) -> Collection[str]:
+        subject = self._subject_of(connection_id)
+        return () if subject is None else subject.groups
+
+    def _arrange(self) -> None:
+        by_kind: dict[str, tuple[Seat, ...]] = {}
+        for seat in self._seats.values():
+            if not seat.retiring:
+                for kind in seat.rules:
+                    by_kind[kind] = (*by_kind.get(kind, ()), seat)
+        self._by_kind = by_kind
+
+
+def _rules(seat: Seat) -> Iterable[Rule]:
+    for rules in seat.rules.values():
+        yield from rules

@@ -1,0 +1,87 @@
+"""What an upstream is told besides events, and how it is set up."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+from hubbub.actors.handler import HandlerSpec
+from hubbub.actors.messages import commands, events
+from hubbub.actors.messages.servers import Rule
+from hubbub.actors.runtime.address import Address
+from hubbub.actors.runtime.supervision import Ended, Restarted
+from hubbub.actors.seats import Key
+from hubbub.actors.workers import Revive
+
+
+class ServerSetup(msgspec.Struct, frozen=True):
+    """How a hub treats its attached servers.
+
+    Args:
+        first: Whether they take precedence over configured handlers.
+        required: Whether clients are refused while none takes ``connect``.
+        timeout: Seconds until an event fails that a server has.
+        grace: Seconds that events wait for a server when the last one has gone.
+    """
+
+    first: bool = True
+    required: bool = False
+    timeout: float = 100.0
+    grace: float = 10.0
+
+
+class Configure(msgspec.Struct, frozen=True):
+    """Swap the handlers; one with an equal spec goes on undisturbed."""
+
+    specs: tuple[HandlerSpec, ...]
+    setup: ServerSetup = ServerSetup()
+
+
+class Declare(msgspec.Struct, frozen=True):
+    """A server takes these events from now on; the receipt misses too many rules."""
+
+    server: Address
+    rules: tuple[Rule, ...]
+    window: int
+    receipt: commands.Receipt | None = None
+
+
+class Retire(msgspec.Struct, frozen=True):
+    """A server wants no more events; pay once it has answered what it has."""
+
+    server: Address
+    receipt: commands.Receipt | None = None
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """A server is gone; what it had is given to another."""
+
+    server: Address
+
+
+class Quiesce(msgspec.Struct, frozen=True):
+    """Pay once no event is under way, notices included."""
+
+    receipt: commands.Receipt
+
+
+class Expired(msgspec.Struct, frozen=True):
+    """An event's time is up, a message to oneself."""
+
+    key: Key
+
+
+ToUpstream: TypeAlias = (
+    events.Delivery
+    | events.Answered
+    | Declare
+    | Retire
+    | Leave
+    | Configure
+    | Quiesce
+    | Expired
+    | Revive
+    | Ended
+    | Restarted
+)
