@@ -117,9 +117,8 @@ class Attached:
         taker.drop(key)
         if not taker.retiring:
             self._serve(taker)
-        elif not taker.under_way and taker.quiet is not None:
-            taker.quiet.pay()
-            taker.quiet = None
+        elif not taker.under_way:
+            taker.pay()
 
     # Servers.
 
@@ -136,6 +135,7 @@ class Attached:
             self._desk.dispatch(self._desk.ledger.delivery(key))
         seat = self.seats.find(declare.server)
         if seat is not None:
+            seat.pay()
             self._serve(seat)
 
     def retire(self, server: Address, receipt: Receipt | None) -> None:
@@ -146,7 +146,7 @@ class Attached:
             self.seats.unseat(seat)
             self._give_away(seat)
             if seat.under_way:
-                seat.quiet = receipt
+                seat.quiet += () if receipt is None else (receipt,)
                 return
         if receipt is not None:
             receipt.pay()
@@ -157,7 +157,6 @@ class Attached:
         if seat is None:
             return
         self._left_at = self._desk.now()
-        self._give_away(seat)
         if seat.under_way:
             count = len(seat.under_way)
             logger.warning("a server is gone with %d events unanswered", count)
@@ -170,6 +169,7 @@ class Attached:
             else:
                 attempt = again.attempt + 1
                 self._desk.dispatch(msgspec.structs.replace(again, attempt=attempt))
+        self._give_away(seat)  # behind what came before
 
     def _give_away(self, seat: Seat) -> None:
         """Let others have what waits for a server."""

@@ -24,6 +24,9 @@ Key: TypeAlias = tuple[str, int]
 MOST_RULES: Final = 1000
 """Different rules that a hub remembers."""
 
+FEW_REGULARS: Final = 1024
+"""Connections below which nobody looks for those that have gone unheard."""
+
 
 class Seat:
     """One attached server: what it takes, what it has, what waits for it."""
@@ -47,7 +50,7 @@ class Seat:
         self.waiting: dict[Key, None] = {}
         """Events that wait until it has answered others."""
         self.retiring = False
-        self.quiet: Receipt | None = None
+        self.quiet: tuple[Receipt, ...] = ()
         """What to pay once a retiring server has answered everything."""
 
     def has_room(self) -> bool:
@@ -62,6 +65,12 @@ class Seat:
         """Tell whether one of its rules holds for an event."""
         rules = self.rules.get(kind_of(event), ())
         return any(takes(rule, event, groups) for rule in rules)
+
+    def pay(self) -> None:
+        """Tell a server that wanted to retire that it has nothing left."""
+        receipts, self.quiet = self.quiet, ()
+        for receipt in receipts:
+            receipt.pay()
 
     def drop(self, key: Key) -> None:
         """Forget an event, wherever it was."""
@@ -84,6 +93,7 @@ class Seats:
         self._known: dict[Rule, None] = {}
         # A connection's servers, so that it keeps them; nearly always one.
         self._regulars: dict[str, tuple[Seat, ...]] = {}
+        self._most_regulars = FEW_REGULARS
 
     def declare(self, server: Address, rules: Iterable[Rule], window: int) -> bool:
         """Take a server in, or take what it declares instead of what it did before.
@@ -143,6 +153,8 @@ class Seats:
         best = min(fitting, key=Seat.load)
         left = tuple(seat for seat in regulars if not seat.retiring)
         self._regulars[connection_id] = (*left, best)
+        if len(self._regulars) > self._most_regulars:
+            self._sweep()
         return best
 
     def expects(self, event: events.Event) -> bool:
@@ -155,6 +167,19 @@ class Seats:
     def forget(self, connection_id: str) -> None:
         """Forget which servers a connection had."""
         self._regulars.pop(connection_id, None)
+
+    def _sweep(self) -> None:
+        """Forget connections that never were in the hub: no event tells their end.
+
+        Such a client left, or asked for what there is not, while ``connect`` was
+        answered. One whose ``connect`` is still open merely loses its server.
+        """
+        self._regulars = {
+            connection_id: seats
+            for connection_id, seats in self._regulars.items()
+            if self._subject_of(connection_id) is not None
+        }
+        self._most_regulars = max(FEW_REGULARS, 2 * len(self._regulars))
 
     def known(self, kind: str) -> tuple[Rule, ...]:
         """Give the rules of a kind, of servers attached and gone."""

@@ -175,7 +175,8 @@ class Upstream(LoopActor):
             name = _name(pending.taker)
             logger.error("%s gave no answer to %s: %s", name, _at(event), wrong)
             outcome = failure(event, "The event handler failed.")
-        self._finish(key, outcome)
+        # Nobody waits for what a notice comes to.
+        self._finish(key, outcome if isinstance(event, events.Blocking) else None)
 
     def _expired(self, key: Key) -> None:
         pending = self.ledger.find(key)

@@ -60,11 +60,15 @@ async def close(call: Call) -> Answer:
 
 async def add(call: Call) -> Answer:
     """Add a user's connections, or one, to a group."""
-    reply: Waiter[bool] = Waiter()
-    receipt = Receipt(reply, True, missing=False)
+    reply: Waiter[str] = Waiter()
+    receipt = Receipt(reply, "added", "missing", "refused")
     who, group = _member(call.path), call.path["group"]
-    if await call.done(reply, commands.AddToGroup(who, group, receipt)):
-        return answers.DONE
+    match await call.done(reply, commands.AddToGroup(who, group, receipt)):
+        case "added":
+            return answers.DONE
+        case "refused":
+            message = f"The group `{group}` did not admit the connection."
+            return answers.error(403, "Error.Group.Forbidden", message, "Group")
     return _nobody("Error" if "connectionId" in call.path else "Warning", call)
 
 

@@ -43,7 +43,8 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     Paid by the one that finishes the request, so an echo always precedes its ack.
     ``missing`` is posted instead when the target has no connection; None means that
     this makes no difference and ``message`` is posted either way. ``refused`` is posted
-    when a group of an author's class says no; None leaves it to the message to say so.
+    when a group of an author's class says no; None leaves it to the message to say so
+    (``refused(reason)``), if it can.
     """
 
     to: Ref[Any]
@@ -59,7 +60,10 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
     def refuse(self, reason: str) -> None:
         """Tell that a group said no."""
         answer = self.refused
-        self.to.post(self.message.refused(reason) if answer is None else answer)
+        if answer is None:
+            opposite = getattr(self.message, "refused", None)
+            answer = self.message if opposite is None else opposite(reason)
+        self.to.post(answer)
 
 
 class Subject(Protocol):

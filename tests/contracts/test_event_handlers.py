@@ -1,7 +1,6 @@
-"""One contract for every form of event handler: thread, async, webhook.
+"""One contract for all event handlers: thread, async, webhook, attached server.
 
-Each form has the same concierge behind it, and the upstream cannot tell them apart. A
-fourth form takes its seat in ``FORMS``.
+Each form has the same concierge behind it, and the upstream cannot tell them apart.
 """
 
 from __future__ import annotations
@@ -29,6 +28,9 @@ from hubbub.actors import (
     events,
 )
 from hubbub.actors.policy.routes import event_name
+from hubbub.actors.upstream_mail import ServerSetup
+from hubbub.transport.subprotocols.server_v1 import CBOR_NAME, JSON_NAME
+from support.attached import WireServer, event_of, frame_of
 from support.handlers import (
     PATIENCE,
     Inbox,
@@ -104,9 +106,13 @@ class Scene(Stage):
     """A stage with one handler of some form on it."""
 
     def __init__(
-        self, concierge: Concierge, release: Callable[[], None], *specs: Any
+        self,
+        concierge: Concierge,
+        release: Callable[[], None],
+        *specs: Any,
+        servers: ServerSetup | None = None,
     ) -> None:
-        super().__init__(*specs)
+        super().__init__(*specs, servers=servers)
         self.notices = concierge.notices
         self.release = release
         """Let the event ``wait`` go on."""
@@ -219,6 +225,24 @@ def told(concierge: Concierge, received: Received) -> web.Response:
     return web.Response(text="ignored")
 
 
+def server_frame(concierge: Concierge, frame: dict[str, Any]) -> dict[str, Any]:
+    """Read an event frame as an application would, and ask the concierge."""
+    event = event_of(frame)
+    try:
+        match event:
+            case events.Connect():
+                return frame_of(concierge.admit(event) or Accept())
+            case events.UserEvent():
+                return frame_of(concierge.reply(event) or Respond())
+            case events.Publish() | events.Subscribe():
+                return {"type": "allow"}
+            case _:
+                concierge.note(event)
+    except RuntimeError:
+        return {"type": "fail", "reason": "a detail that is not for clients"}
+    return {"type": "done"}
+
+
 def admission_of(outcome: Accept | Reject | None) -> web.Response:
     match outcome:
         case None:
@@ -260,10 +284,39 @@ def reply_of(respond: Respond | None) -> web.Response:
     return web.Response(body=body, headers=headers)
 
 
+def attached(subprotocol: str) -> Form:
+    """Make the form of a server that is attached with one of the two subprotocols."""
+
+    @asynccontextmanager
+    async def play(seconds: float) -> AsyncIterator[Scene]:
+        concierge, go_on = Concierge(), asyncio.Event()
+
+        async def serve(frame: dict[str, Any]) -> dict[str, Any]:
+            if frame.get("event") == "wait":
+                await go_on.wait()
+            return server_frame(concierge, frame)
+
+        scene = Scene(concierge, go_on.set, servers=ServerSetup(timeout=seconds))
+        server = WireServer(scene, subprotocol, serve)
+        await server.open()
+        yield scene
+        go_on.set()
+        await server.leave()
+        await scene.end()
+
+    return play
+
+
 Form: TypeAlias = "Callable[[float], AbstractAsyncContextManager[Scene]]"
 """Plays a scene whose events have so many seconds."""
 
-FORMS: dict[str, Form] = {"thread": threaded, "async": awaiting, "webhook": called}
+FORMS: dict[str, Form] = {
+    "thread": threaded,
+    "async": awaiting,
+    "webhook": called,
+    "json server": attached(JSON_NAME),
+    "cbor server": attached(CBOR_NAME),
+}
 
 
 @pytest.fixture(params=tuple(FORMS.values()), ids=tuple(FORMS))

@@ -14,22 +14,24 @@ import msgspec
 from hubbub.actors.gateway import Gateway
 from hubbub.actors.handler import HandlerSpec
 from hubbub.actors.hub import HubSetup
-from hubbub.actors.messages import commands, events, internal, requests
+from hubbub.actors.messages import commands, events, internal, requests, servers
 from hubbub.actors.messages import payload as payloads
 from hubbub.actors.policy.routes import Route
 from hubbub.actors.runtime import supervision
 from hubbub.actors.runtime.actor import LoopActor
 from hubbub.actors.runtime.dispatcher import Dispatcher
 from hubbub.transport.subprotocols import SIMPLE, SPOKEN, codec
+from hubbub.transport.subprotocols.server_v1 import JSON_NAME, SERVER_SPOKEN
 from support.virtual import VirtualLoop
 from support.wire import ServerFrames
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hubbub.actors.messages.pushes import Push
+    from hubbub.actors.messages.events import Outcome
     from hubbub.actors.runtime.address import Address, Ref
-    from hubbub.actors.runtime.ports import Codec
+    from hubbub.actors.runtime.ports import AnyPush, Codec
+    from hubbub.transport.wire.frames import Composer
 
 M = TypeVar("M")
 
@@ -61,7 +63,9 @@ class FakeOutlet:
     """Decodes what a client would read into the journal of its socket."""
 
     def __init__(self, socket: FakeSocket, subprotocol: str | None) -> None:
-        composer = SIMPLE if subprotocol is None else SPOKEN[JSON]
+        composer: Composer = SIMPLE if subprotocol is None else SPOKEN[JSON]
+        if subprotocol in SERVER_SPOKEN:
+            composer = SERVER_SPOKEN[subprotocol]
         self.codec: Codec = codec(composer, None)
         self.subprotocol = subprotocol
         self._socket = socket
@@ -78,7 +82,7 @@ class FakeOutlet:
         for message in messages:
             self._socket.journal.append(("push", message))
 
-    def post(self, push: Push, /) -> None:
+    def post(self, push: AnyPush, /) -> None:
         block = self.codec.encode(push)
         if block:
             self.append(block, 1)
@@ -97,14 +101,14 @@ class FakeSocket:
     ) -> None:
         self.journal: list[tuple[str, Any]] = []
         self.outlet = FakeOutlet(self, subprotocol)
-        self.connection: Ref[requests.Request] | None = None
+        self.connection: Ref[Any] | None = None
         self.label = ""
         self.chosen: list[str | None] = []
         self.refusal = refusal
 
     # The ports.
 
-    def attach(self, connection: Ref[requests.Request], label: str) -> None:
+    def attach(self, connection: Ref[Any], label: str) -> None:
         self.connection = connection
         self.label = label
 
@@ -129,7 +133,7 @@ class FakeSocket:
 
     # What a test does and sees.
 
-    def send(self, *messages: requests.Request) -> None:
+    def send(self, *messages: requests.Request | servers.ServerRequest) -> None:
         """Post what a session would have read."""
         assert self.connection is not None, "nobody is attached"
         for message in messages:
@@ -171,6 +175,43 @@ class FakeSocket:
         """Data and ack ids in the order in which they came."""
         names = {"message": "data", "ack": "ackId"}
         return [m[names[m["type"]]] for m in self.inbox if m["type"] in names]
+
+
+class FakeServer(FakeSocket):
+    """An attached server; its inbox holds JSON frames of the server protocol."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(JSON_NAME)
+        self._stage = stage
+
+    def ask(self, *messages: servers.ServerRequest) -> None:
+        """Send requests and let the loop come to rest."""
+        self.send(*messages)
+        self._stage.settle()
+
+    def handle(self, *rules: servers.Rule, window: int = 1000) -> None:
+        """Declare which events this server takes."""
+        self.ask(servers.Handle(rules, window))
+
+    def frames(self, kind: str) -> list[Any]:
+        return [frame for frame in self.inbox if frame["type"] == kind]
+
+    @property
+    def events(self) -> list[Any]:
+        return self.frames("event")
+
+    @property
+    def results(self) -> list[Any]:
+        """``(id, value)``, or ``(id, name of the error)``."""
+        return [
+            (frame.get("id"), frame.get("name", frame.get("value")))
+            for frame in self.inbox
+            if frame["type"] in {"result", "error"}
+        ]
+
+    def answer(self, outcome: Outcome | None = None, number: int = -1) -> None:
+        """Answer an event by its place among those that came."""
+        self.ask(servers.Answer(self.events[number]["eventId"], outcome))
 
 
 class Desk:
@@ -230,7 +271,13 @@ class Stage:
     """A gateway with a hub ``chat`` on virtual time."""
 
     def __init__(
-        self, *, handler: bool = True, stash: int = 100, seed: int = 1, name: str = "g"
+        self,
+        *,
+        handler: bool = True,
+        stash: int = 100,
+        seed: int = 1,
+        name: str = "g",
+        **more: Any,
     ) -> None:
         self.loop = VirtualLoop()
         self.dispatcher = Dispatcher(self.loop, chance=random.Random(seed))
@@ -244,7 +291,7 @@ class Stage:
         spec = HandlerSpec(
             name="desk", factory=lambda _: DeskActor(self.desk), route=route
         )
-        setup = HubSetup((spec,) if handler else (), stash)
+        setup = HubSetup((spec,) if handler else (), stash, **more)
         self.gateway: Address = supervision.spawn(
             self.dispatcher, lambda: Gateway(lambda _: setup, name)
         )
@@ -303,6 +350,20 @@ class Stage:
         socket.journal.clear()
         return socket
 
+    def serve(
+        self,
+        *rules: servers.Rule,
+        roles: Sequence[str] = tuple(servers.ServerRole),
+        window: int = 1000,
+    ) -> FakeServer:
+        """Attach a server that takes some events."""
+        server = FakeServer(self)
+        self.gateway.post(internal.AdmitServer("chat", tuple(roles), server))
+        self.settle()
+        if rules:
+            server.handle(*rules, window=window)
+        return server
+
     def command(self, *orders: commands.Command, hub: str = "chat") -> None:
         """Send commands without turning the loop."""
         for order in orders:
@@ -322,10 +383,10 @@ class Stage:
 
 
 def hub_on_virtual_time(
-    *, handler: bool = True, stash: int = 100, seed: int = 1
+    *, handler: bool = True, stash: int = 100, seed: int = 1, **more: Any
 ) -> Stage:
     """Start a gateway whose time and turns a test decides."""
-    return Stage(handler=handler, stash=stash, seed=seed)
+    return Stage(handler=handler, stash=stash, seed=seed, **more)
 
 
 def publish(target: commands.Target, text: str, **fields: Any) -> commands.Publish:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from hubbub.actors.messages.payload import Payload
     from hubbub.actors.runtime.address import Address
+    from hubbub.actors.upstream_mail import ServerSetup
 
 T = TypeVar("T")
 
@@ -117,12 +118,12 @@ async def within(wait: Awaitable[T]) -> T:
 class Stage:
     """An upstream with handlers on the running loop, and a connection that asks."""
 
-    def __init__(self, *specs: HandlerSpec) -> None:
+    def __init__(self, *specs: HandlerSpec, servers: ServerSetup | None = None) -> None:
         self.answers = Inbox().listen()
         self.hub = Inbox().listen()
         self.dispatcher = Dispatcher(asyncio.get_running_loop())
         self.upstream: Address = spawn(
-            self.dispatcher, lambda: Upstream("chat", specs, self.hub)
+            self.dispatcher, lambda: Upstream("chat", specs, self.hub, servers)
         )
 
     def tell(self, event: events.Event) -> None:
