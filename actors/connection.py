@@ -79,19 +79,18 @@ class Connection(LoopActor):
 
     def on_receive(self, message: internal.ToConnectionActor | events.Answered) -> None:
         """Serve a request, or hear from hub and handler."""
+        ready = self._groups if self._waiting.pending is None else None
         match message:
-            case requests.SendToGroup() if (
-                self._waiting.pending is None
-                and self._groups is not None
-                and not self._attention.publish
-            ):
-                self._groups.send(message)
+            case requests.SendToGroup() if ready and not self._attention.publish:
+                ready.send(message)
+            case events.Answered():
+                self._answered(message)
+            case requests.SendEvent() if ready:
+                self._serve(message)
             case requests.SocketClosed() | requests.Broken() if not (
                 self._waiting.stashed or self._waiting.wishes
             ):
                 self._finish(message)
-            case events.Answered():
-                self._answered(message)
             case internal.End():
                 self._end(message)
             case commands.Grant() | commands.Revoke() | commands.HasPermission():

@@ -8,7 +8,7 @@ of what an event means to a connection.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, assert_never, get_args
 
 from hubbub.actors.attached import Attached
 from hubbub.actors.facade import HubFacade
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from hubbub.actors.seats import Key
 
 logger = logging.getLogger(__name__)
+
+_NOTICES = frozenset(get_args(events.Notice))
 
 
 class Upstream(LoopActor):
@@ -176,7 +178,7 @@ class Upstream(LoopActor):
             logger.error("%s gave no answer to %s: %s", name, _at(event), wrong)
             outcome = failure(event, "The event handler failed.")
         # Nobody waits for what a notice comes to.
-        self._finish(key, outcome if isinstance(event, events.Blocking) else None)
+        self._finish(key, None if type(event) in _NOTICES else outcome)
 
     def _expired(self, key: Key) -> None:
         pending = self.ledger.find(key)

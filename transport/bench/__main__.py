@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import subprocess
 import sys
-import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 import typer
@@ -17,11 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from hubbub.transport.bench.load import Result, Workload, measure
-from hubbub.transport.wire.audience import client_audience_url
-from hubbub.transport.wire.tokens import mint
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from hubbub.transport.bench.servers import client_path, server
 
 WORKLOADS = (
     Workload("1 publisher to 1,000 members", 1, 1000, 16),
@@ -29,8 +22,6 @@ WORKLOADS = (
     Workload("100 groups of 10", 100, 10, 16),
 )
 PEERS = ("uvloop", "websockets")
-_KEY = "a-key-for-the-benchmark-and-nothing-else-0123"
-_ROLES = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 
 
 def main(
@@ -49,7 +40,8 @@ def main(
         task = progress.add_task("measuring", total=rounds * len(WORKLOADS) * 3)
         for _ in range(rounds):
             for name in ("hubbub", *PEERS):
-                with _server(name, pinned=spread) as (port, url):
+                with server(name, pinned=spread) as port:
+                    url = client_path(port) if name == "hubbub" else "/"
                     for workload in WORKLOADS:
                         progress.update(task, description=f"{name}: {workload.name}")
                         result = uvloop.run(
@@ -62,51 +54,6 @@ def main(
         sys.stdout.write(msgspec.json.encode(results).decode() + "\n")
     else:
         Console().print(_table(results))
-
-
-@contextlib.contextmanager
-def _server(name: str, *, pinned: bool) -> Iterator[tuple[int, str]]:
-    """Run a server as a process of its own, on the other core."""
-    if name == "hubbub":
-        arguments = ["hubbub.transport", "serve", "--port", "0", "--access-key", _KEY]
-        arguments += ["--log-level", "warning"]
-    else:
-        arguments = ["hubbub.transport.bench.peers", name]
-    process = subprocess.Popen(  # noqa: S603 - our own modules
-        [sys.executable, "-m", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        if pinned:
-            os.sched_setaffinity(process.pid, {0})
-        port = _port(process)
-        yield port, _url(port) if name == "hubbub" else "/"
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-def _port(process: subprocess.Popen[str]) -> int:
-    """Read the port from a server's first words."""
-    for line in process.stdout or ():
-        words = line.rstrip("/\n").rsplit(":", 1)
-        if words[-1].isdigit():
-            return int(words[-1])
-    raise RuntimeError("the server did not start")
-
-
-def _url(port: int) -> str:
-    token = mint(
-        _KEY,
-        audience=client_audience_url(f"http://127.0.0.1:{port}", "bench"),
-        now=time.time(),
-        lifetime=3600,
-        user_id="bench",
-        roles=_ROLES,
-    )
-    return f"/client/hubs/bench?access_token={token}"
 
 
 def _table(results: dict[str, dict[str, Result]]) -> Table:

@@ -29,7 +29,7 @@ _PROTOCOL = Subprotocol("json.webpubsub.azure.v1")
 
 class _Request(msgspec.Struct):
     type: str
-    group: str
+    group: str = ""
     data: str = ""
 
 
@@ -71,6 +71,8 @@ class BareServer(asyncio.Protocol):
             if request.type == "joinGroup":
                 self._groups.setdefault(request.group, []).append(self._transport)
                 self._transport.write(_framed(_ACK))
+            elif request.type == "event":
+                self._transport.write(_framed(_delivery(request)))
             else:
                 block = blocks.setdefault(request.group, [])
                 block.append(_framed(_delivery(request)))

@@ -1,0 +1,134 @@
+"""``python -m hubbub.transport.bench.events``: what an event costs, by its handler.
+
+A client sends an event, the handler answers with its text, the client has it: one
+round trip. Gateway and load are pinned to a core each; attached servers and webhooks
+are on the load's core, as lean as Python allows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeAlias
+
+import msgspec
+import typer
+import uvloop
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from hubbub.transport.bench import applications
+from hubbub.transport.bench.load import measure_events
+from hubbub.transport.bench.servers import KEY, client_path, server
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    Application: TypeAlias = Callable[[int], AsyncIterator[None]]
+
+
+class Form(NamedTuple):
+    """One kind of handler: the gateway's arguments, and what stands outside."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    application: Application | None = None
+
+
+class Figure(NamedTuple):
+    """Events answered a second by many clients, and one client's p50 in us."""
+
+    events_per_second: float
+    median: float
+
+
+async def _nothing(_port: int) -> AsyncIterator[None]:
+    yield
+
+
+def _forms(listener: socket.socket) -> tuple[Form, ...]:
+    module, port = "hubbub.transport.bench.handlers", listener.getsockname()[1]
+    attached = partial(_attach, subprotocol=applications.CBOR_NAME)
+    readable = partial(_attach, subprotocol=applications.JSON_NAME)
+    return (
+        Form("in-process, on the loop", ("--handler", f"bench={module}:Loop")),
+        Form("in-process, in a thread", ("--handler", f"bench={module}:Thread")),
+        Form("attached, CBOR", (), attached),
+        Form("attached, JSON", (), readable),
+        Form(
+            "webhook",
+            ("--handler", f"bench=http://127.0.0.1:{port}/"),
+            lambda _: applications.answer_webhooks(listener.dup()),
+        ),
+    )
+
+
+def _attach(port: int, subprotocol: str) -> AsyncIterator[None]:
+    return applications.attach(port, KEY, subprotocol)
+
+
+def main(
+    seconds: Annotated[float, typer.Option(help="Seconds to measure each.")] = 3.0,
+    rounds: Annotated[int, typer.Option(help="Rounds; the best counts.")] = 2,
+    clients: Annotated[int, typer.Option(help="Clients of the throughput.")] = 64,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Measure events per second and round trip, beside a server that only echoes."""
+    spread = (os.cpu_count() or 1) > 1
+    if spread:
+        os.sched_setaffinity(0, {1})
+    listener = socket.create_server(("127.0.0.1", 0))
+    forms = (*_forms(listener), Form("bare uvloop echo"))
+    figures: dict[str, Figure] = {}
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("measuring", total=rounds * len(forms))
+        for _ in range(rounds):
+            for form in forms:
+                progress.update(task, description=form.name)
+                found = uvloop.run(_measure(form, seconds, clients, pinned=spread))
+                best = figures.get(form.name, found)
+                figures[form.name] = Figure(
+                    max(best.events_per_second, found.events_per_second),
+                    min(best.median, found.median),
+                )
+                progress.advance(task)
+    if as_json:
+        sys.stdout.write(msgspec.json.encode(figures).decode() + "\n")
+    else:
+        Console().print(_table(figures, clients))
+
+
+async def _measure(form: Form, seconds: float, clients: int, *, pinned: bool) -> Figure:
+    bare = form.name.startswith("bare")
+    name = "uvloop" if bare else "hubbub"
+    with server(name, *form.arguments, pinned=pinned) as port:
+        path = "/" if bare else client_path(port)
+        application = asynccontextmanager(form.application or _nothing)
+        async with application(port):
+            rate, _ = await measure_events(port, path, clients, seconds)
+            _, median = await measure_events(port, path, 1, seconds)
+    await asyncio.sleep(0)
+    return Figure(rate, median * 1e6)
+
+
+def _table(figures: dict[str, Figure], clients: int) -> Table:
+    table = Table(title="client event, handler's answer, client: round trips")
+    table.add_column("handler")
+    table.add_column(f"events/s, {clients} clients", justify="right")
+    table.add_column("p50, 1 client", justify="right")
+    table.add_column("events/s / bare", justify="right")
+    bare = figures["bare uvloop echo"].events_per_second
+    for name, (rate, median) in figures.items():
+        ratio = f"{rate / max(bare, 1):.2f}"
+        table.add_row(name, f"{rate:,.0f}", f"{median:,.0f} us", ratio)
+    return table
+
+
+if __name__ == "__main__":
+    typer.run(main)
