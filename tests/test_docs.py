@@ -368,6 +368,31 @@ def test_the_first_handler_works(reader: Reader) -> None:
             alice.end()
 
 
+def test_the_custom_actors_work(reader: Reader) -> None:
+    page = TUTORIALS / "custom-actor.md"
+    reader.write(page, "polite.py", "poll.py", "clock.py", "hubbub.toml")
+    with reader.run(the_command(page, "hubbub check")) as check:
+        assert check.end() == 0, check.said
+    with reader.serving():
+        with reader.run(the_command(page, "hubbub connect --user")) as alice:
+            alice.type("join time")
+            alice.await_line("[time] tick")
+            for line in ("join results", 'event vote "tea"', "join polite.tea"):
+                alice.type(line)
+            alice.await_line('[results] "tea" leads with 1')
+            alice.type("send polite.tea more tea")
+            alice.await_line("[polite.tea] alice: more tea, please")
+            alice.type("send polite.tea MORE TEA")
+            alice.await_line("Forbidden")
+            alice.type("quit")
+            alice.end()
+        with reader.run("hubbub connect") as stranger:
+            stranger.type("join polite.tea")
+            stranger.await_line("Forbidden")
+            stranger.type("quit")
+            stranger.end()
+
+
 def test_the_fixture_for_pytest_works(reader: Reader) -> None:
     reader.write(
         DOCS / "howto" / "test-with-hubbub.md", "conftest.py", "test_greeting.py"

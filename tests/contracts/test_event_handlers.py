@@ -16,8 +16,10 @@ from aiohttp import web
 
 from hubbub.actors import (
     Accept,
+    Allow,
     AsyncEventHandler,
     Binary,
+    Deny,
     EventHandler,
     Fail,
     Json,
@@ -95,6 +97,19 @@ class Concierge:
             case _:
                 return None
 
+    def decide(self, event: events.Interception) -> Allow | Deny | None:
+        match event:
+            case events.Subscribe(group="closed"):
+                return Deny("full")
+            case events.Subscribe(group="old"):
+                return Allow(group="new")
+            case events.Publish(group="crash"):
+                raise RuntimeError("no luck")
+            case events.Publish(payload=Text(text=text)):
+                return Allow(Text(text.upper()), {"by": "concierge"})
+            case _:
+                return None
+
     def note(self, event: events.Notice) -> None:
         detail = getattr(event, "reason", getattr(event, "group", None))
         self.notices.post((event_name(event), event.client.connection_id, detail))
@@ -136,6 +151,11 @@ async def threaded(seconds: float) -> AsyncIterator[Scene]:
 
         on_disconnected = on_joined = on_left = on_connected
 
+        def on_publish(self, event: events.Interception) -> Allow | Deny | None:
+            return concierge.decide(event)
+
+        on_subscribe = on_publish
+
     scene = Scene(concierge, go_on.set, spec_of(Threaded, timeout=seconds))
     yield scene
     go_on.set()
@@ -159,6 +179,11 @@ async def awaiting(seconds: float) -> AsyncIterator[Scene]:
             concierge.note(event)
 
         on_disconnected = on_joined = on_left = on_connected
+
+        async def on_publish(self, event: events.Interception) -> Allow | Deny | None:
+            return concierge.decide(event)
+
+        on_subscribe = on_publish
 
     scene = Scene(concierge, go_on.set, spec_of(Awaiting, timeout=seconds))
     yield scene
@@ -235,7 +260,7 @@ def server_frame(concierge: Concierge, frame: dict[str, Any]) -> dict[str, Any]:
             case events.UserEvent():
                 return frame_of(concierge.reply(event) or Respond())
             case events.Publish() | events.Subscribe():
-                return {"type": "allow"}
+                return frame_of(concierge.decide(event) or Allow())
             case _:
                 concierge.note(event)
     except RuntimeError:
@@ -317,6 +342,8 @@ FORMS: dict[str, Form] = {
     "json server": attached(JSON_NAME),
     "cbor server": attached(CBOR_NAME),
 }
+INTERCEPTING = {name: form for name, form in FORMS.items() if name != "webhook"}
+"""The service's webhooks know no interception."""
 
 
 @pytest.fixture(params=tuple(FORMS.values()), ids=tuple(FORMS))
@@ -423,6 +450,35 @@ async def test_a_notice_that_fails_harms_nothing(play: Form) -> None:
         scene.tell(events.Joined(client(), 1, "crash"))
         await scene.notices.next()
         assert await scene.ask(said("nothing")) == Respond()
+
+
+WISHES: list[tuple[events.Interception, events.Outcome]] = [
+    (events.Subscribe(client(), 2, "open"), Allow()),
+    (events.Subscribe(client(), 2, "closed"), Deny("full")),
+    (events.Subscribe(client(), 2, "old"), Allow(group="new")),
+    (events.Publish(client(), 2, "g", Binary(b"\xff")), Allow()),
+    (
+        events.Publish(client(), 2, "g", Text("hi")),
+        Allow(Text("HI"), {"by": "concierge"}),
+    ),
+]
+
+
+@pytest.mark.parametrize("play", INTERCEPTING.values(), ids=tuple(INTERCEPTING))
+@pytest.mark.parametrize(("wish", "outcome"), WISHES)
+async def test_a_wish_is_allowed_denied_or_rewritten(
+    play: Form, wish: events.Interception, outcome: events.Outcome
+) -> None:
+    async with play(PATIENCE) as scene:
+        assert await scene.ask(wish) == outcome
+
+
+@pytest.mark.parametrize("play", INTERCEPTING.values(), ids=tuple(INTERCEPTING))
+async def test_a_failed_decision_fails_the_wish(play: Form) -> None:
+    async with play(PATIENCE) as scene:
+        outcome = await scene.ask(events.Publish(client(), 2, "crash", Text("hi")))
+        assert isinstance(outcome, Fail)
+        assert "luck" not in outcome.reason
 
 
 async def test_the_end_is_told_after_the_event_under_way(play: Form) -> None:

@@ -178,6 +178,11 @@ def event_of(frame: dict[str, Any]) -> events.Event:
             return events.Connected(who, 0)
         case "disconnected":
             return events.Disconnected(who, 0, frame["reason"])
+        case "publish":
+            payload, metadata = payload_of(frame), frame.get("metadata")
+            return events.Publish(who, 0, frame["group"], payload, metadata)
+        case "subscribe":
+            return events.Subscribe(who, 0, frame["group"])
         case "joined":
             return events.Joined(who, 0, frame["group"])
         case "left":
@@ -214,6 +219,11 @@ def frame_of(outcome: events.Outcome) -> dict[str, Any]:
             }
         case events.Reject(status=status, reason=reason):
             frame = {"type": "reject", "status": status, "reason": reason}
+        case events.Allow(group=group, metadata=metadata):
+            frame = {"type": "allow", "group": group, "metadata": metadata}
+            frame |= _data_of(outcome.payload)
+        case events.Deny(reason=reason):
+            frame = {"type": "deny", "reason": reason}
         case events.Respond(state=state, metadata=metadata):
             frame = {"type": "respond", "state": state, "metadata": metadata}
             frame |= _data_of(outcome.payload)

@@ -40,6 +40,7 @@ ALL = Route(
     user_events="*",
     system_events=frozenset({"connect", "connected", "disconnected"}),
     presence_events=frozenset({"joined", "left"}),
+    interceptions=frozenset({"publish", "subscribe"}),
 )
 
 
