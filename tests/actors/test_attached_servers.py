@@ -250,6 +250,17 @@ def test_a_retiring_server_gets_nothing_new_and_is_told_when_it_is_done(
     assert [event["userId"] for event in new.events] == ["bob", "ann"]
 
 
+def test_a_server_may_declare_again_while_it_retires(stage: Stage) -> None:
+    server, client = stage.serve(EVENT), stage.join("ann")
+    told(stage, client, say(ack_id=1))
+    server.ask(Retire(7))
+    server.ask(Handle((EVENT,), 10, 8))
+    assert sorted(server.results) == [(7, None), (8, None)]
+    server.answer(events.Respond())
+    told(stage, client, say(ack_id=2))
+    assert len(server.events) == 2
+
+
 def test_an_answer_that_does_not_fit_fails_the_event(stage: Stage) -> None:
     server, client = stage.serve(EVENT), stage.join("ann")
     told(stage, client, say())

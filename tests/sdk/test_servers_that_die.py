@@ -100,4 +100,4 @@ async def test_every_event_is_answered_once_or_fails_while_servers_are_killed() 
     assert kills >= 2, "the servers did die meanwhile"
     # Another server is always there, so at most three deaths in a row fail an event.
     assert ends["answered"] > ends.total() * 0.99
-    print(f"{dict(ends)}, {kills} kills, {given_again} servers died with events")
+    print(dict(ends), kills, "kills,", given_again, "with events")  # noqa: T201
