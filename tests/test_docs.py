@@ -368,6 +368,30 @@ def test_the_first_handler_works(reader: Reader) -> None:
             alice.end()
 
 
+def test_the_fixture_of_the_readme_works(reader: Reader) -> None:
+    reader.write(README, "test_orders.py")
+    with reader.run(f"{the_command(README, 'pytest')} -q -p no:cacheprovider") as tests:
+        assert tests.end() == 0, tests.said
+        assert "1 passed" in "".join(tests.said)
+
+
+def test_the_server_of_the_readme_works(reader: Reader) -> None:
+    reader.write(README, "server.py")
+    with reader.serving():
+        string = shlex.quote(reader.env["HUBBUB_CONNECTION_STRING"])
+        with (
+            reader.run(f"python server.py {string}") as server,
+            reader.run("hubbub connect --user alice") as alice,
+        ):
+            server.await_line("attached")
+            alice.type("send lobby hello")
+            alice.await_line("[lobby] alice: hello")
+            alice.type("send lobby HELLO")
+            alice.await_line("please be quiet")
+            alice.type("quit")
+            alice.end()
+
+
 def test_the_custom_actors_work(reader: Reader) -> None:
     page = TUTORIALS / "custom-actor.md"
     reader.write(page, "polite.py", "poll.py", "clock.py", "hubbub.toml")
