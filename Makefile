@@ -12,7 +12,7 @@ help:
 	@echo "make test       install what tests need, check format, lint and types, run all tests"
 	@echo "make check      format, lint and types only"
 	@echo "make bench      print the benchmark commands and run the short ones"
-	@echo "make scenarios  run every scenario script"
+	@echo "make scenarios  play every scenario"
 
 $(BIN)/hubbub: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -53,7 +53,7 @@ test: check
 	$(BIN)/pytest $(TESTS)
 
 scenarios: $(BIN)/hubbub
-	@for story in scenarios/*.py; do echo "== $$story"; $(BIN)/python $$story || exit 1; done
+	@$(BIN)/hubbub scenarios --all
 
 bench: $(BIN)/hubbub
 	$(BIN)/python -m hubbub.transport.bench

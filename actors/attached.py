@@ -195,10 +195,3 @@ class Attached:
             tuple(rule.pattern for rule in known("left")),
             receipt,
         )
-
-
-def _pay_quiet(seat: Seat) -> None:
-    """Tell a server that wanted to retire that nothing holds it any more."""
-    receipt, seat.quiet = seat.quiet, None
-    if receipt is not None:
-        receipt.pay()

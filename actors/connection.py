@@ -188,6 +188,8 @@ class Connection(LoopActor):
         pending = self._waiting.answered(answer.event_id)
         if pending is None or self._ended:
             return
+        # Groups may hold what the handler published before it answered.
+        self.dispatcher.settle()
         outcome = answer.outcome or events.Respond()
         match outcome:
             case events.Accept():
@@ -211,8 +213,6 @@ class Connection(LoopActor):
         if respond.state is not None:
             self._client = msgspec.structs.replace(self._client, state=respond.state)
         if respond.payload is not None:
-            # Groups may hold what the handler published before it answered.
-            self.dispatcher.settle()
             self._push(pushes.ServerMessage(respond.payload, respond.metadata))
         if self._groups is not None:
             self._groups.acks.confirm(pending.ack_id)

@@ -78,6 +78,10 @@ class Upstream(LoopActor):
         self._servers = Attached(self, hub, subject_of)
         self._declared = declared
 
+    def describe(self) -> str:
+        """Name this actor in a trace."""
+        return "Upstream"
+
     def on_start(self) -> None:
         """Start the handlers."""
         self._workers.configure(self._specs)

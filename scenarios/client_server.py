@@ -1,80 +1,50 @@
-"""Two clients and a server behind the gateway.
+"""Clients ask, and a handler in the gateway answers and repeats.
 
-    alice --event--> gateway --on_event--> Lobby (an event handler of ours)
-    alice, bob <--group message-- gateway <--publish-- Lobby
+    alice --event say--> gateway --on_event--> Lobby (an event handler of ours)
+    alice <--answer----- gateway <--Respond--- Lobby
+    alice, bob <--lobby- gateway <--publish--- Lobby
 
-Run it: `python scenarios/client_server.py`
+Run it: `hubbub scenarios client_server`
 """
 
-from __future__ import annotations
-
-import json
-import subprocess
-import sys
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-from rich.console import Console
-from websockets.sync.client import ClientConnection, connect
-
-from hubbub.actors import Accept, EventHandler, Reject, ToGroup, events
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-PROTOCOL: Any = "json.webpubsub.azure.v1"
-say = Console().print
+from hubbub.actors import (
+    Accept,
+    EventHandler,
+    Reject,
+    Respond,
+    Text,
+    ToGroup,
+    events,
+)
+from hubbub.scenarios.topology import Scene, run
 
 
 class Lobby(EventHandler):
-    """Admits whoever gives a name, and repeats to the lobby what they say."""
+    """Lets everyone in but mallory, and repeats to the lobby what they say."""
 
     def on_connect(self, event: events.Connect) -> Accept | Reject:
-        if "name" not in event.query:
-            return Reject(401, "name, please")
-        return Accept(user_id=event.query["name"][0], groups=("lobby",))
+        if event.client.user_id == "mallory":
+            return Reject(403, "not you")
+        return Accept(groups=("lobby",))
 
-    def on_event(self, event: events.UserEvent) -> None:
+    def on_event(self, event: events.UserEvent) -> Respond:
         self.hub.publish(ToGroup("lobby"), event.payload)
+        return Respond(Text(f"{event.event}? done"))
 
 
-@contextmanager
-def gateway() -> Iterator[str]:
-    options = ["--port", "0", "--allow-anonymous", "--log-level", "warning"]
-    handler = ["--handler", "chat=client_server:Lobby"]
-    process = subprocess.Popen(  # noqa: S603 - our own module
-        [sys.executable, "-m", "hubbub.transport", "serve", *options, *handler],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        cwd=sys.path[0],
-        text=True,
-    )
-    with process:
-        try:
-            ready = next(line for line in process.stdout or () if "ready" in line)
-            yield ready.split()[1].replace("http", "ws") + "/client/hubs/chat"
-        finally:
-            process.terminate()
+def story(scene: Scene) -> None:
+    gateway = scene.gateway(handlers=[Lobby])
+    alice, bob = scene.clients("alice", "bob", place=gateway)
 
+    scene.step("A handler decides who may connect")
+    scene.turned_away("mallory", gateway, status=403)
 
-def hear(client: ClientConnection) -> dict[str, Any]:
-    return json.loads(client.recv(timeout=10))  # type: ignore[no-any-return]
-
-
-def main() -> int:
-    with gateway() as address:
-        alice = connect(f"{address}?name=alice", subprotocols=[PROTOCOL])
-        bob = connect(f"{address}?name=bob", subprotocols=[PROTOCOL])
-        with alice, bob:
-            for client in (alice, bob):
-                say(f"{hear(client)['userId']} is connected, by the lobby's leave")
-            event = {"type": "event", "event": "say", "dataType": "text"}
-            alice.send(json.dumps({**event, "data": "hello", "ackId": 1}))
-            say("alice says hello to the server")
-            heard = hear(bob)
-            say(f"bob hears {heard['data']!r} from the group {heard['group']}")
-            return 0 if heard["data"] == "hello" else 1
+    scene.step("A handler answers an event, and publishes")
+    alice.asks("say", "hello")
+    alice.hears("hello", group="lobby")
+    alice.hears("say? done", group=None)
+    bob.hears("hello", group="lobby", sender=None)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(run(story))

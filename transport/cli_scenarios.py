@@ -14,7 +14,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.table import Table
 
 from hubbub.transport.cli_output import (
     FAILED,
@@ -26,6 +25,8 @@ from hubbub.transport.cli_output import (
 
 _PACKAGE = "hubbub.scenarios"
 _FILE = ".py"
+_NAMES = 15
+"""Characters that names are padded to."""
 
 
 class Scenario(msgspec.Struct, frozen=True):
@@ -113,10 +114,8 @@ def _list(known: Iterable[Scenario], *, asked: bool) -> None:
     """
     if asked:
         raise typer.BadParameter("name a scenario, or give --all")
-    table = Table(box=None, show_header=False, pad_edge=False)
     for one in known:
-        table.add_row(one.name, one.title)
-    out.print(table)
+        out.print(f"{one.name:<{_NAMES}} {one.title}", soft_wrap=True)
     hint("hubbub scenarios NAME plays one, hubbub scenarios --show NAME draws it")
 
 

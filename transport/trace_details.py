@@ -23,6 +23,8 @@ MOST_TEXT: Final = 40
 """Characters shown of a payload or a name."""
 _MOST_NAMES: Final = 5
 """Groups and the like that are named, of several."""
+_ID: Final = 6
+"""Characters that tell one id of a gateway from another."""
 _MASKED: Final = 4096
 """Characters in which secrets are looked for, before the rest is cut off."""
 
@@ -36,7 +38,7 @@ _SHOWN: Final = {
     "user_id": "user {}",
     "from_user": "from {}",
     "connection_id": "connection {}",
-    "server_id": "server {}",
+    "server_id": "{}",
     "client": "of {}",
     "applicant": "{}",
     "target": "to {}",
@@ -47,7 +49,7 @@ _SHOWN: Final = {
     "no_echo": "no echo",
     "exclude": "without {}",
     "permission": "{}",
-    "rules": "{} rules",
+    "rules": "rules: {}",
     "pattern": "{}",
     "ack_id": "ack {}",
     "request_id": "request {}",
@@ -83,6 +85,11 @@ def name_of(message: Any) -> str:
 def detail_of(message: Any) -> str:
     """Say in a few words what a message is about; no secrets."""
     return ", ".join(_details(_core(message)))
+
+
+def short_id(name: str) -> str:
+    """Give the end of an id, by which people tell connections and servers apart."""
+    return name[-_ID:]
 
 
 def _core(message: Any) -> Any:

@@ -13,6 +13,7 @@ import msgspec
 
 from hubbub.actors.messages import commands, events, internal, pushes, servers
 from hubbub.actors.runtime.trace import Party, speaker, speaking
+from hubbub.transport.trace_details import short_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -173,9 +174,9 @@ class TracedOutlet:
         """Encode and queue one push; the first says who gets it."""
         match push:
             case pushes.Connected(user_id=user_id, connection_id=connection_id):
-                self._outsider.label = f"client {user_id or connection_id[-6:]}"
+                self._outsider.label = f"client {user_id or short_id(connection_id)}"
             case servers.Welcome(server_id=server_id):
-                self._outsider.label = f"server {server_id[-6:]}"
+                self._outsider.label = f"server {short_id(server_id)}"
             case _:
                 pass
         block = self.codec.encode(push)

@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from hubbub.transport.trace_details import short_id
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hubbub.transport.trace import Record, Trace
 
 MOST_ROWS: Final = 5_000
 """Rows that are drawn; a browser is at ease with these."""
 _TOGETHER: Final = 0.005
-"""Seconds within which pushes of one sender make one row with several arrows."""
+"""Seconds between pushes of one sender that make one row with several arrows."""
 _KEPT: Final = 4
 """Lifelines of a kind that has too many, before the rest share one."""
 _MANY: Final = 12
@@ -71,7 +73,11 @@ class Drawing(msgspec.Struct, frozen=True):
 
 
 def page(
-    title: str, about: str, traces: Sequence[Trace], notes: Iterable[Note] = ()
+    title: str,
+    about: str,
+    traces: Sequence[Trace],
+    notes: Iterable[Note] = (),
+    names: Mapping[str, str] | None = None,
 ) -> str:
     """Make the page.
 
@@ -80,8 +86,9 @@ def page(
         about: A text in lines that explains it.
         traces: What was recorded, by each gateway.
         notes: What was said meanwhile.
+        names: What to call those that a gateway knows by an id.
     """
-    data = msgspec.json.encode(draw(traces, notes)).decode()
+    data = msgspec.json.encode(draw(traces, notes, names)).decode()
     template = files("hubbub.transport.pages").joinpath("trace.html").read_text()
     # The data last: it may hold whatever users say, the names of the places included.
     return (
@@ -91,7 +98,11 @@ def page(
     )
 
 
-def draw(traces: Sequence[Trace], notes: Iterable[Note] = ()) -> Drawing:
+def draw(
+    traces: Sequence[Trace],
+    notes: Iterable[Note] = (),
+    names: Mapping[str, str] | None = None,
+) -> Drawing:
     """Decide on lifelines and rows."""
     told = [
         (trace.started + record.time, gateway, record)
@@ -99,7 +110,8 @@ def draw(traces: Sequence[Trace], notes: Iterable[Note] = ()) -> Drawing:
         for record in trace.records
     ]
     told.sort(key=lambda entry: entry[0])
-    cast = _Cast(len(traces) > 1)
+    known = {short_id(one): name for one, name in (names or {}).items()}
+    cast = _Cast(len(traces) > 1, known)
     rows = _Rows(cast)
     remarks = sorted(notes, key=lambda note: note.time)
     for time, gateway, record in told:
@@ -132,9 +144,10 @@ class _Rows:
         sender, recipient = self._cast.meet(gateway, record)
         if not record.message.startswith("pushes."):
             self._run_key = None
-        elif self._run_key is None or self._is_over(sender, time):
-            self._run, self._run_key = [], (sender, time)
         else:
+            if self._is_over(sender, time):
+                self._run = []
+            self._run_key = (sender, time)
             for row, reached in self._run:
                 same = (row.text, row.detail) == (record.message, record.detail)
                 if same and recipient not in reached:
@@ -163,8 +176,9 @@ class _Cast:
     together: so most arrows are short.
     """
 
-    def __init__(self, several: bool) -> None:
+    def __init__(self, several: bool, known: Mapping[str, str]) -> None:
         self._several = several
+        self._known = known
         self._numbers: dict[tuple[int, int], int] = {}
         self._names: list[tuple[str, str]] = []
 
@@ -215,6 +229,7 @@ class _Cast:
 
     def _number(self, gateway: int, number: int, kind: str, label: str) -> int:
         name = label.removeprefix(kind).strip() or label
+        name = self._known.get(name, name)
         if self._several:
             kind = f"{kind} at {gateway + 1}"
         place = self._numbers.setdefault((gateway, number), len(self._names))

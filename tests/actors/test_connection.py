@@ -411,6 +411,19 @@ def test_what_a_handler_published_before_it_answered_comes_before_the_answer(
     assert socket.order == ["published", "answered", 1]
 
 
+@pytest.mark.parametrize("outcome", [events.Respond(), events.Fail("no")])
+def test_what_a_handler_published_comes_before_the_bare_ack(
+    stage: Stage, outcome: events.Outcome
+) -> None:
+    socket = stage.join(groups=["g"])
+    socket.send(ask("e", 1))
+    stage.settle()
+    stage.hub().post(publish(G, "published"))
+    stage.desk.answer(outcome)
+    stage.settle()
+    assert socket.order == ["published", 1]
+
+
 def test_a_failed_event_is_an_ack_and_the_connection_stays(stage: Stage) -> None:
     socket = stage.join()
     socket.send(ask("e", 1))

@@ -19,6 +19,7 @@ from hubbub.actors.messages import commands, events, internal, pushes, requests
 from hubbub.actors.messages import payload as payloads
 from hubbub.actors.runtime.supervision import Ended
 from hubbub.actors.runtime.trace import Party
+from hubbub.sdk import WebPubSubServer
 from hubbub.transport.cli import app
 from hubbub.transport.subprotocols import SPOKEN, codec
 from hubbub.transport.trace import TraceFile, read_trace
@@ -359,6 +360,27 @@ def test_a_message_goes_from_hand_to_hand_in_order(scene: Scene) -> None:
 def test_a_trace_holds_no_keys_no_tokens_and_no_headers(scene: Scene) -> None:
     for secret in (KEY, "eyJ", "access_token", "webpubsub.", "User-Agent"):
         assert secret not in scene.text
+
+
+async def test_an_attached_server_is_a_party_too(tmp_path: Path) -> None:
+    path = tmp_path / "trace.jsonl"
+    with GatewayProcess("--trace", str(path)) as gateway:
+        async with WebPubSubServer(gateway.connection_string, "chat") as server:
+            await server.handle_event("order", lambda _: "soup")
+            async with Bystander(gateway.client_url(user="ann")) as ann:
+                await ann.request(type="event", event="order", dataType="text", data="")
+                assert await ann.data() == "soup"
+            name = f"erver {str(server.server_id)[-6:]}"
+    scene = Scene(path)
+    (declared,) = scene.arrows("servers.Handle")
+    assert declared[:2] == (f"s{name}", f"S{name}")
+    (given,) = scene.arrows("servers.Event")
+    assert given[:2] == (f"S{name}", f"s{name}")
+    assert "of ann, order" in given[2]
+    (answered,) = scene.arrows("servers.Answer")
+    assert answered[:2] == (f"s{name}", f"S{name}")
+    assert 'text of 4 "soup"' in answered[2]
+    assert KEY not in scene.text
 
 
 def test_a_trace_that_cannot_be_written_is_wrong_usage(tmp_path: Path) -> None:

@@ -93,6 +93,12 @@ def test_a_party_is_called_by_its_last_name() -> None:
     assert [one.name for one in draw([told.trace]).lifelines] == ["ann", "chat"]
 
 
+def test_who_is_known_by_an_id_is_called_by_its_name() -> None:
+    told = Told().says((1, "server", "server abcdef"), HUB, "servers.Listen")
+    drawing = draw([told.trace], names={"server-0123456789abcdef": "kitchen"})
+    assert [one.name for one in drawing.lifelines] == ["kitchen", "chat"]
+
+
 def test_two_parties_with_the_same_name_are_told_apart() -> None:
     told = Told().says(ANN, HUB, "x").says((7, "client", "client ann"), HUB, "x")
     names = [one.name for one in draw([told.trace]).lifelines]

@@ -6,15 +6,20 @@ protocol. ``data`` is read apart, because JSON and CBOR carry it differently.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
+
+MOST_ID: Final = 2**53 - 1
+"""Ids are exact in every language's numbers."""
+
+Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MOST_ID)]
 
 
 class Frame(msgspec.Struct, tag_field="type", rename="camel", gc=False):
     """What all frames share: a tag, and an id where an answer is wanted."""
 
-    id: int | None = None
+    id: Number | None = None
 
 
 class RuleFrame(msgspec.Struct, rename="camel", gc=False):
@@ -140,10 +145,10 @@ class Ping(Frame, tag="ping"):
     """Ask for a sign of life."""
 
 
-class Outcome(Frame):
+class Outcome(Frame, kw_only=True):
     """An answer to an event."""
 
-    event_id: int = msgspec.field(default=-1)
+    event_id: Number
 
 
 class Accept(Outcome, tag="accept"):
@@ -223,5 +228,5 @@ AnyFrame: TypeAlias = (
 class Marks(msgspec.Struct, rename="camel", gc=False):
     """What can still be read of a frame that is not valid."""
 
-    id: int | None = None
-    event_id: int | None = None
+    id: Number | None = None
+    event_id: Number | None = None

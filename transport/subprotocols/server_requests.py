@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from hubbub.actors.messages.payload import Payload
 
-MOST_ID: Final = 2**53 - 1
-"""Ids are exact in every language's numbers."""
 MOST_WINDOW: Final = 10_000
 MOST_RULES: Final = 100
 MOST_PAGE: Final = 200
@@ -54,21 +52,21 @@ def request(
         case frames.Outcome():
             return servers.Answer(frame.event_id, _outcome(frame, data))
         case frames.Subscribe(group=group):
-            return servers.Listen(_maybe_group(group), _id(frame.id))
+            return servers.Listen(_maybe_group(group), frame.id)
         case frames.Unsubscribe(group=group):
-            return servers.Unlisten(_maybe_group(group), _id(frame.id))
+            return servers.Unlisten(_maybe_group(group), frame.id)
         case frames.Handle():
             return _handle(frame)
         case frames.Watch(connections=connections, groups=groups):
             for pattern in _few(groups):
                 compile_pattern(pattern)
-            return servers.Watch(connections, groups, _id(frame.id))
+            return servers.Watch(connections, groups, frame.id)
         case frames.Drain():
-            return servers.Retire(_id(frame.id))
+            return servers.Retire(frame.id)
         case frames.Ping():
             return requests.Ping()
         case _:
-            return servers.Order(_command(frame), ServerRole.MANAGER, _id(frame.id))
+            return servers.Order(_command(frame), ServerRole.MANAGER, frame.id)
 
 
 def _command(
@@ -121,8 +119,7 @@ def _publish(frame: frames.Publish, payload: Payload | None) -> servers.Order:
         frame.excluded,
         _where(frame.filter),
     )
-    number = _id(frame.id)
-    return servers.Order(command, ServerRole.PUBLISHER, number, frame.no_echo)
+    return servers.Order(command, ServerRole.PUBLISHER, frame.id, frame.no_echo)
 
 
 def _handle(frame: frames.Handle) -> servers.Handle:
@@ -134,7 +131,7 @@ def _handle(frame: frames.Handle) -> servers.Handle:
     )
     for rule in rules:
         check(rule)
-    return servers.Handle(rules, frame.window, _id(frame.id))
+    return servers.Handle(rules, frame.window, frame.id)
 
 
 def _outcome(
@@ -236,9 +233,3 @@ def _metadata(metadata: Mapping[str, str] | None) -> Mapping[str, str] | None:
     if fault is not None:
         raise ValueError(fault)
     return metadata
-
-
-def _id(number: int | None) -> int | None:
-    if number is not None and not 0 <= number <= MOST_ID:
-        raise ValueError("id must be an integer of 0 to 2^53-1")
-    return number

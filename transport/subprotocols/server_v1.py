@@ -100,7 +100,7 @@ class CborServer:
         try:
             frame = msgspec.convert({"frame": content}, _Boxed).frame
             return request(frame, lambda: _cbor_payload(frame, body))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return _unclear(error, lambda: msgspec.convert(content, frames.Marks))
 
     def compose(self, push: ServerPush) -> Said:
@@ -179,7 +179,7 @@ def _json_text(text: str) -> Payload:
     raw = text.encode()
     try:
         msgspec.json.decode(raw, type=msgspec.Raw)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"data is not JSON: {error}") from None
     return payloads.Json(raw)
 
