@@ -57,6 +57,7 @@ scenarios: $(BIN)/hubbub
 
 bench: $(BIN)/hubbub
 	$(BIN)/python -m hubbub.transport.bench
+	$(BIN)/python -m hubbub.transport.bench.events
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info tests/node/node_modules

@@ -40,7 +40,8 @@ def main(
         task = progress.add_task("measuring", total=rounds * len(WORKLOADS) * 3)
         for _ in range(rounds):
             for name in ("hubbub", *PEERS):
-                with server(name, pinned=spread) as port:
+                with server(name, pinned=spread) as place:
+                    port = place.port
                     url = client_path(port) if name == "hubbub" else "/"
                     for workload in WORKLOADS:
                         progress.update(task, description=f"{name}: {workload.name}")

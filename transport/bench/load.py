@@ -14,6 +14,8 @@ from websockets.frames import Frame, Opcode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hubbub.transport.bench.servers import Place
+
 _MARK = b'"type":"message"'
 _ACK = b'"type":"ack"'
 _SMALL = 125
@@ -240,36 +242,41 @@ class _Asker:
             self.ask()
 
 
+class Asking(NamedTuple):
+    """What came of events: how many a second, their median round trip in seconds."""
+
+    rate: float
+    median: float
+    per_core: float | None
+    """Events a second of the server's processor time; None where it is not known."""
+
+
 async def measure_events(
-    port: int, path: str, clients: int, seconds: float
-) -> tuple[float, float]:
+    place: Place, path: str, clients: int, seconds: float
+) -> Asking:
     """Let clients send events, one at a time each, and count the answers.
 
     Args:
-        port: The server's.
+        place: The server.
         path: Path and query of the handshake.
         clients: How many.
         seconds: How long to measure, after a warm-up of a fifth.
-
-    Returns:
-        Events answered a second, and the median of their round trips in seconds.
 
     Raises:
         ConnectionError: The server refused a client, or did not answer.
     """
     event = {"type": "event", "event": "say", "dataType": "text", "data": "x" * 64}
-    askers = [
-        _Asker(frame_of(0x81, msgspec.json.encode(event))) for _ in range(clients)
-    ]
+    frame = frame_of(0x81, msgspec.json.encode(event))
+    askers = [_Asker(frame) for _ in range(clients)]
     for asker in askers:
-        asker.client = await _connect("127.0.0.1", port, path, asker.hear)
+        asker.client = await _connect("127.0.0.1", place.port, path, asker.hear)
         asker.ask()
     await asyncio.sleep(seconds / 5)
     for asker in askers:
         asker.times.clear()
-    began = time.perf_counter()
+    began, cpu_before = time.perf_counter(), place.cpu_seconds()
     await asyncio.sleep(seconds)
-    took = time.perf_counter() - began
+    took, cpu_after = time.perf_counter() - began, place.cpu_seconds()
     times = sorted(one for asker in askers for one in asker.times)
     for asker in askers:
         asker.running = False
@@ -277,4 +284,9 @@ async def measure_events(
         asker.client.transport.abort()
     if not times:
         raise ConnectionError("no event was answered")
-    return len(times) / took, times[len(times) // 2]
+    used = (cpu_after or 0) - (cpu_before or 0)
+    return Asking(
+        len(times) / took,
+        times[len(times) // 2],
+        len(times) / used if used > 0 else None,
+    )

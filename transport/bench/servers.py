@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hubbub.transport.wire.audience import client_audience_url
 from hubbub.transport.wire.tokens import mint
@@ -19,9 +20,25 @@ KEY: Final = "a-key-for-the-benchmark-and-nothing-else-0123"
 _ROLES: Final = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 
 
+class Place(NamedTuple):
+    """Where a server listens, and the process it is."""
+
+    port: int
+    pid: int
+
+    def cpu_seconds(self) -> float | None:
+        """Give the processor time it has used; None where the system does not say."""
+        try:
+            fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2]
+        except OSError:
+            return None
+        user, system = fields.split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 @contextlib.contextmanager
-def server(name: str, *arguments: str, pinned: bool) -> Iterator[int]:
-    """Run ``hubbub``, or a peer by its name, and give its port."""
+def server(name: str, *arguments: str, pinned: bool) -> Iterator[Place]:
+    """Run ``hubbub``, or a peer by its name."""
     if name == "hubbub":
         command = ["hubbub.transport", "serve", "--port", "0", "--access-key", KEY]
         command += ["--log-level", "warning", *arguments]
@@ -36,7 +53,7 @@ def server(name: str, *arguments: str, pinned: bool) -> Iterator[int]:
     try:
         if pinned:
             os.sched_setaffinity(process.pid, {0})
-        yield _port(process)
+        yield Place(_port(process), process.pid)
     finally:
         process.terminate()
         process.wait(20)
