@@ -139,6 +139,7 @@ async def attach(port: int, key: str, subprotocol: str) -> AsyncIterator[None]:
         yield
     finally:
         transport.abort()
+        await asyncio.sleep(0)  # the loop closes what was aborted
 
 
 async def answer_webhooks(listener: Any) -> AsyncIterator[None]:

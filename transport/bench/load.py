@@ -282,6 +282,7 @@ async def measure_events(
         asker.running = False
         asker.client.joined.cancel()  # it joined nothing
         asker.client.transport.abort()
+    await asyncio.sleep(0)  # the loop closes what was aborted
     if not times:
         raise ConnectionError("no event was answered")
     used = (cpu_after or 0) - (cpu_before or 0)
