@@ -417,16 +417,6 @@ def test_the_custom_actors_work(reader: Reader) -> None:
             stranger.end()
 
 
-def test_the_fixture_for_pytest_works(reader: Reader) -> None:
-    reader.write(
-        DOCS / "howto" / "test-with-hubbub.md", "conftest.py", "test_greeting.py"
-    )
-    reader.env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # those of our own tests
-    with reader.run("python -m pytest -q -p no:cacheprovider") as tests:
-        assert tests.end() == 0, tests.said
-        assert "1 passed" in "".join(tests.said)
-
-
 def test_the_script_for_ci_works(reader: Reader) -> None:
     (script,) = [
         found.text

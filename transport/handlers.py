@@ -23,16 +23,18 @@ from hubbub.transport.settings import (
     HandlerSettings,
     Live,
 )
-from hubbub.transport.webhook import WebhookHandler
-from hubbub.transport.webhook_caller import RETRY_DELAYS
 from hubbub.transport.wire.url_template import UrlTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hubbub.transport.settings import HubSettings, Settings
+    from hubbub.transport.webhook import WebhookHandler
 
 T = TypeVar("T")
+
+RETRY_DELAYS: Final = (1.0, 3.0, 5.0)
+"""Seconds before the retries of a webhook (event handlers, retries)."""
 
 GRACE: Final = 1.0
 """Seconds the upstream waits beyond a webhook's own deadline, which says more."""
@@ -49,6 +51,9 @@ class Webhook(msgspec.Struct, frozen=True):
 
     def __call__(self) -> WebhookHandler:
         """Build the handler."""
+        # Its HTTP client takes a third of the gateway's start: only where it is used.
+        from hubbub.transport.webhook import WebhookHandler  # noqa: PLC0415
+
         return WebhookHandler(self)
 
     def tls(self) -> ssl.SSLContext | None:

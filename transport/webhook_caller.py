@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable, Callable
 
-RETRY_DELAYS: Final = (1.0, 3.0, 5.0)
-"""Seconds before the retries (event handlers, retries)."""
 IDLE_SECONDS: Final = 4.0
 """How long an idle connection is kept; servers on Node close theirs after five."""
 HEADER_LENGTH: Final = 32 << 10

@@ -429,6 +429,20 @@ async def test_other_methods_are_told_which_to_use() -> None:
 
 
 async def test_it_can_be_served_alone() -> None:
+    said_ = await lived(trusting())
+    assert said_ == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+async def test_it_can_be_served_again() -> None:
+    app = trusting()
+    app.event("*")(threaded)
+    for _ in range(2):
+        assert (await post(app, said())).status == 200
+        await lived(app)
+
+
+async def lived(app: WebhookApp) -> list[str]:
+    """Take an application through the life of a server."""
     told = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
     said_: list[str] = []
 
@@ -438,9 +452,8 @@ async def test_it_can_be_served_alone() -> None:
     async def send(message: Any) -> None:
         said_.append(message["type"])
 
-    app = trusting()
     await app({"type": "lifespan"}, receive, send)
-    assert said_ == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    return said_
 
 
 async def test_it_takes_no_websockets() -> None:

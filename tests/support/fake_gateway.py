@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, Self
+from unittest import mock
 
 import cbor2
 import msgspec
@@ -71,6 +72,17 @@ class Peer:
                 frame["data"] = msgspec.json.encode(frame["data"]).decode()
             await self.socket.send(cbor2.dumps(frame))
 
+    async def burst(self, *numbers: int) -> None:
+        """Send user events in one write."""
+        written: list[bytes] = []
+        write = self.socket.transport.write
+        with mock.patch.object(self.socket, "transport") as transport:
+            transport.write = written.append
+            transport.is_closing.return_value = False
+            for number in numbers:
+                await self.event(number)
+        write(b"".join(written))
+
     async def result(self, frame: Map, value: Any = None) -> None:
         """Answer a request."""
         more = {} if value is None else {"value": value}
@@ -123,6 +135,7 @@ class FakeGateway:
         self.speaks = speaks
         self.port = 0
         self.attempts = 0
+        self._attempted = asyncio.Event()
         self._peers: asyncio.Queue[Peer] = asyncio.Queue()
 
     @property
@@ -140,6 +153,13 @@ class FakeGateway:
         """Wait for the next connection."""
         async with asyncio.timeout(SECONDS):
             return await self._peers.get()
+
+    async def attempted(self, count: int) -> None:
+        """Wait until somebody has tried to connect so many times."""
+        async with asyncio.timeout(SECONDS):
+            while self.attempts < count:
+                self._attempted.clear()
+                await self._attempted.wait()
 
     async def __aenter__(self) -> Self:
         self._server = await serve(
@@ -166,6 +186,7 @@ class FakeGateway:
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         del request
         self.attempts += 1
+        self._attempted.set()
         return None if self.status is None else socket.respond(self.status, "no\n")
 
     async def _serve(self, socket: ServerConnection) -> None:
@@ -175,3 +196,10 @@ class FakeGateway:
             await peer.say(type="welcome", serverId="s1", hub="chat", roles=roles)
         self._peers.put_nowait(peer)
         await peer.run()
+
+
+async def noticed(server: WebPubSubServer) -> None:
+    """Wait until a server knows that its connection is gone."""
+    async with asyncio.timeout(SECONDS):
+        while server.attached:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.001)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hubbub.actors.messages.events import Accept as Accept
+    from hubbub.actors.messages.events import Allow as Allow
+    from hubbub.actors.messages.events import Deny as Deny
     from hubbub.actors.messages.events import Fail as Fail
     from hubbub.actors.messages.events import Reject as Reject
     from hubbub.actors.messages.events import Respond as Respond
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from hubbub.actors.messages.payload import Protobuf as Protobuf
     from hubbub.actors.messages.payload import Text as Text
     from hubbub.sdk.backoff import Backoff as Backoff
+    from hubbub.sdk.blocking import BlockingWebPubSubServer as BlockingWebPubSubServer
     from hubbub.sdk.client import WebPubSubClient as WebPubSubClient
     from hubbub.sdk.client_protocols import JSON_V1 as JSON_V1
     from hubbub.sdk.client_states import NotRejoined as NotRejoined
@@ -34,11 +37,24 @@ if TYPE_CHECKING:
     from hubbub.sdk.errors import ProtocolError as ProtocolError
     from hubbub.sdk.errors import RefusedError as RefusedError
     from hubbub.sdk.messages import Message as Message
+    from hubbub.sdk.server import WebPubSubServer as WebPubSubServer
+    from hubbub.sdk.server_errors import ServerRefusedError as ServerRefusedError
+    from hubbub.sdk.server_errors import TooManyCallsError as TooManyCallsError
+    from hubbub.sdk.server_listening import HubMessage as HubMessage
+    from hubbub.sdk.server_listening import Presence as Presence
 
 _HOMES = {
-    "hubbub.actors.messages.events": ("Accept", "Fail", "Reject", "Respond"),
+    "hubbub.actors.messages.events": (
+        "Accept",
+        "Allow",
+        "Deny",
+        "Fail",
+        "Reject",
+        "Respond",
+    ),
     "hubbub.actors.messages.payload": ("Binary", "Json", "Protobuf", "Text"),
     "hubbub.sdk.backoff": ("Backoff",),
+    "hubbub.sdk.blocking": ("BlockingWebPubSubServer",),
     "hubbub.sdk.client": ("WebPubSubClient",),
     "hubbub.sdk.client_protocols": ("JSON_V1",),
     "hubbub.sdk.client_states": ("NotRejoined", "Offline", "Online"),
@@ -54,6 +70,9 @@ _HOMES = {
         "RefusedError",
     ),
     "hubbub.sdk.messages": ("Message",),
+    "hubbub.sdk.server": ("WebPubSubServer",),
+    "hubbub.sdk.server_errors": ("ServerRefusedError", "TooManyCallsError"),
+    "hubbub.sdk.server_listening": ("HubMessage", "Presence"),
 }
 """Which module has which names; the block above says the same to type checkers."""
 

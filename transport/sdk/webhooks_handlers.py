@@ -126,8 +126,14 @@ class Caller:
     """
 
     def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hubbub-webhooks")
-        self._places = asyncio.Semaphore(threads)
+        self._threads = threads
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have a pool, whose threads start when they are needed, and places in it."""
+        name = "hubbub-webhooks"
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix=name)
+        self._places = asyncio.Semaphore(self._threads)
 
     async def call(self, handler: Handler, event: Event) -> object:
         """Give what a function returns.
@@ -149,17 +155,22 @@ class Caller:
             raise RuntimeError("a handler was cancelled from within") from None
 
     def close(self) -> None:
-        """Take no more calls; does not wait for those under way."""
+        """Give the threads up, without waiting for functions under way.
+
+        Another server, on another loop, may serve the application after this one.
+        """
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._begin()
 
     async def _in_thread(self, handler: Handler, event: Event) -> object:
-        await self._places.acquire()
+        places = self._places
+        await places.acquire()
         loop = asyncio.get_running_loop()
         work = self._pool.submit(copy_context().run, _guarded, handler, event)
 
         def free(_: object) -> None:
             with suppress(RuntimeError):  # the loop has ended before the function
-                loop.call_soon_threadsafe(self._places.release)
+                loop.call_soon_threadsafe(places.release)
 
         work.add_done_callback(free)
         result, error = await asyncio.wrap_future(work)
