@@ -135,6 +135,20 @@ class Door(asyncio.Protocol):
         self._transport.write(_head(status, len(body)) + body)
         self._transport.close()
 
+    @property
+    def label(self) -> str:
+        """Who stands here, or has come in here: hub, id and address."""
+        return self._label
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the socket is still there."""
+        return not self._transport.is_closing()
+
+    def abort(self) -> None:
+        """Cut the socket without a word, whoever uses it by now."""
+        self._transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Hear that the client did not wait (asyncio's protocol)."""
         del exc

@@ -97,17 +97,18 @@ class TracedDoor:
     """A handshake; implements the port ``Door``."""
 
     def __init__(self, door: Door, outsider: Party, entrance: Entrance) -> None:
-        self._door = door
+        self.door = door
+        """The door itself."""
         self._outsider = outsider
         self._entrance = entrance
 
     def attach(self, connection: Ref[Any], label: str) -> None:
         """Let what is asked through this door count as said by who stands there."""
-        self._door.attach(_Voice(connection, self._outsider), label)
+        self.door.attach(_Voice(connection, self._outsider), label)
 
     def accept(self, subprotocol: str | None) -> Socket | events.Reject:
         """Finish the handshake."""
-        socket = self._door.accept(subprotocol)
+        socket = self.door.accept(subprotocol)
         if isinstance(socket, events.Reject):
             return socket
         self._entrance.record(self._outsider, Accepted())
@@ -116,7 +117,7 @@ class TracedDoor:
     def reject(self, status: int, reason: str) -> None:
         """Refuse the handshake."""
         self._entrance.record(self._outsider, Rejected(status, reason))
-        self._door.reject(status, reason)
+        self.door.reject(status, reason)
 
 
 class _Voice:

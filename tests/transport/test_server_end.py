@@ -29,6 +29,9 @@ server_grace = 60.0
 [hubs.brief]
 server_grace = 0.2
 
+[hubs.replaced]
+server_grace = 0.2
+
 [hubs.required]
 server_grace = 0.2
 servers_required = true
@@ -219,6 +222,21 @@ async def test_a_rule_that_was_taken_back_is_not_waited_for(
     async with client(gateway, "takenback", groups=["g"]) as alice:
         sent = {"type": "sendToGroup", "group": "g", "data": 1}
         assert (await alice.request(**sent))["success"]
+
+
+async def test_another_server_may_take_back_the_rule_of_one_that_is_gone(
+    gateway: GatewayProcess,
+) -> None:
+    sent = {"type": "sendToGroup", "group": "g", "data": 1}
+    async with client(gateway, "replaced", groups=["g"]) as alice:
+        async with BareServer(gateway, "replaced") as old:
+            await old.handle("publish", pattern="g")
+        async with BareServer(gateway, "replaced") as new:
+            await new.handle("event")
+            assert not (await alice.request(**sent))["success"]
+            await new.handle("publish", pattern="g")
+            await new.handle("event")
+            assert (await alice.request(**sent))["success"]
 
 
 async def test_a_hub_that_requires_servers_is_closed_until_one_takes_connect(

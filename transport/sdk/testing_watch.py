@@ -6,7 +6,7 @@ events whoever answers them, or nobody.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from hubbub.actors.handler import HandlerSpec
 from hubbub.actors.messages import commands, events, internal
@@ -14,16 +14,15 @@ from hubbub.actors.policy.routes import Route, event_name
 from hubbub.actors.runtime.actor import LoopActor
 from hubbub.sdk.messages import Message
 from hubbub.sdk.testing_gateway import GatewayEvent
+from hubbub.transport.trace_edge import TracedDoor
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     import pykka
 
     from hubbub.actors.facade import HubFacade
     from hubbub.actors.messages.payload import Payload
-    from hubbub.actors.runtime.ports import Door
     from hubbub.actors.runtime.trace import Party
 
 
@@ -50,6 +49,21 @@ PRESENCE = HandlerSpec(
 """A handler that takes nothing; but a hub with it tells who joins and leaves."""
 
 
+class Cuttable(Protocol):
+    """A door of the gateway's own, which can do more than actors ask of one."""
+
+    @property
+    def label(self) -> str:
+        """Who stands there, or has come in there."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the socket is still there."""
+
+    def abort(self) -> None:
+        """Cut the socket."""
+
+
 class Watch:
     """A recorder that turns mail into events of a test.
 
@@ -58,7 +72,7 @@ class Watch:
     """
 
     def __init__(self, tell: Callable[[GatewayEvent], None]) -> None:
-        self._doors: list[Door] = []
+        self._doors: list[Cuttable] = []
         self._tell = tell
         self._hubs: dict[int, str] = {}
         self._addressed: dict[int, commands.ForHub] = {}
@@ -76,10 +90,10 @@ class Watch:
 
     def cut(self, name: str | None) -> int:
         """Cut the sockets of who came in by a name, or of all, and tell how many."""
-        self._doors = [door for door in self._doors if _is_open(door)]
+        self._doors = [door for door in self._doors if door.is_open]
         cut = [door for door in self._doors if name is None or _name(door) == name]
         for door in cut:
-            _transport(door).abort()
+            door.abort()
         return len(cut)
 
     def _at_gateway(self, message: Any) -> None:
@@ -87,7 +101,8 @@ class Watch:
             case commands.ForHub(command=command):
                 self._addressed[id(command)] = message
             case internal.Admit(door=door) | internal.AdmitServer(door=door):
-                self._doors.append(door)
+                own = door.door if isinstance(door, TracedDoor) else door
+                self._doors.append(cast("Cuttable", own))
 
     def _at_hub(self, number: int, message: Any) -> None:
         addressed = self._addressed.pop(id(message), None)
@@ -142,19 +157,6 @@ def _data(payload: Payload) -> dict[str, Any]:
     return {"data": message.data, "data_type": message.data_type}
 
 
-# Only tests cut sockets, so a door has no verb for it. A traced one has the real one.
-
-
-def _transport(door: Any) -> asyncio.Transport:
-    transport: asyncio.Transport = getattr(door, "_door", door)._transport  # noqa: SLF001 - see above
-    return transport
-
-
-def _name(door: Any) -> str:
+def _name(door: Cuttable) -> str:
     """Give the id under which someone is in the log: ``chat/ID from HOST:PORT``."""
-    label: str = getattr(door, "_door", door)._label  # noqa: SLF001 - see above
-    return label.partition(" from ")[0].rpartition("/")[2]
-
-
-def _is_open(door: Any) -> bool:
-    return not _transport(door).is_closing()
+    return door.label.partition(" from ")[0].rpartition("/")[2]
