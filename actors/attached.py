@@ -125,7 +125,12 @@ class Attached:
     def declare(self, declare: Declare) -> None:
         """Let a server take what it declares."""
         receipt = declare.receipt
-        if not self.seats.declare(declare.server, declare.rules, declare.window):
+        if not self.seats.declare(
+            declare.server,
+            declare.rules,
+            declare.window,
+            supersede=declare.supersede,
+        ):
             if receipt is not None:
                 receipt.pay(found=False)
             return
@@ -157,6 +162,7 @@ class Attached:
         if seat is None:
             return
         self._left_at = self._desk.now()
+        self._hub.post(self._attention(None))
         if seat.under_way:
             count = len(seat.under_way)
             logger.warning("a server is gone with %d events unanswered", count)

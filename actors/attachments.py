@@ -51,7 +51,7 @@ class Attachments:
     def declared(self) -> tuple[Declare, ...]:
         """Give what the servers that are here have declared, without receipts."""
         return tuple(
-            Declare(one.server, one.rules, one.window)
+            Declare(one.server, one.rules, one.window, supersede=one.supersede)
             for one in self._declared.values()
         )
 

@@ -148,6 +148,11 @@ class Hub(LoopActor):
             case _:
                 assert_never(message)
 
+    def on_stop(self) -> None:
+        """Send servers off as a drain does, also when it did not end in time."""
+        if self._drained is not None:
+            self._servers.dismiss()
+
     # Servers, and what they want.
 
     def _serve(

@@ -36,6 +36,7 @@ class Seat:
         "retiring",
         "rules",
         "server",
+        "supersedes",
         "under_way",
         "waiting",
         "window",
@@ -50,6 +51,7 @@ class Seat:
         self.waiting: dict[Key, None] = {}
         """Events that wait until it has answered others."""
         self.retiring = False
+        self.supersedes = False
         self.quiet: tuple[Receipt, ...] = ()
         """What to pay once a retiring server has answered everything."""
 
@@ -95,10 +97,24 @@ class Seats:
         self._regulars: dict[str, tuple[Seat, ...]] = {}
         self._most_regulars = FEW_REGULARS
 
-    def declare(self, server: Address, rules: Iterable[Rule], window: int) -> bool:
+    def declare(
+        self,
+        server: Address,
+        rules: Iterable[Rule],
+        window: int,
+        *,
+        supersede: bool = False,
+    ) -> bool:
         """Take a server in, or take what it declares instead of what it did before.
 
         What a server declared and dropped, nobody waits for any more.
+
+        Args:
+            server: Its address.
+            rules: What it takes from now on.
+            window: Events it may have unanswered.
+            supersede: Whether, while it is here, only what attached servers declare
+                is expected, and nothing of those who are gone.
 
         Returns:
             False when the hub knows too many rules; then nothing has changed.
@@ -107,15 +123,19 @@ class Seats:
         fresh: dict[str, tuple[Rule, ...]] = {}
         for rule in dict.fromkeys(rules):
             fresh[rule.kind] = (*fresh.get(rule.kind, ()), rule)
-        dropped = set(_rules(seat)) - {r for group in fresh.values() for r in group}
-        known = {rule: None for rule in self._known if rule not in dropped}
-        for other in self._seats.values():
-            if other is not seat:
-                known |= dict.fromkeys(_rules(other))
+        kept = {rule for group in fresh.values() for rule in group}
+        dropped = set(_rules(seat)) - kept
+        others = [other for other in self._seats.values() if other is not seat]
+        known = dict.fromkeys(rule for rule in self._known if rule not in dropped)
+        if supersede or any(other.supersedes for other in others):
+            known = {}
+        for other in others:
+            known |= dict.fromkeys(_rules(other))
         known |= dict.fromkeys(rule for group in fresh.values() for rule in group)
         if len(known) > MOST_RULES:
             return False
         seat.rules, seat.window, seat.retiring = fresh, window, False
+        seat.supersedes = supersede
         self._seats[server], self._known = seat, known
         self._arrange()
         return True
@@ -125,9 +145,12 @@ class Seats:
         return self._seats.get(server)
 
     def remove(self, server: Address) -> Seat | None:
-        """Take a server out; what it declared stays known."""
+        """Take a server out; what it declared stays known, unless superseded."""
         seat = self._seats.pop(server, None)
         if seat is not None:
+            left = self._seats.values()
+            if any(other.supersedes for other in left):
+                self._known = dict.fromkeys(r for other in left for r in _rules(other))
             self.unseat(seat)
         return seat
 

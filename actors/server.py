@@ -152,7 +152,8 @@ class Server(LoopActor):
             handle.request_id, ErrorName.CONFLICT, "This hub knows too many rules."
         )
         receipt = self._receipt(handle.request_id, missing)
-        self._hub.post(Declare(self.address, handle.rules, handle.window, receipt))
+        rules, window, supersede = handle.rules, handle.window, handle.supersede
+        self._hub.post(Declare(self.address, rules, window, receipt, supersede))
 
     # Requests.
 

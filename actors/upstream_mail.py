@@ -39,12 +39,16 @@ class Configure(msgspec.Struct, frozen=True):
 
 
 class Declare(msgspec.Struct, frozen=True):
-    """A server takes these events from now on; the receipt misses too many rules."""
+    """A server takes these events from now on; the receipt misses too many rules.
+
+    ``supersede`` as in ``servers.Handle``.
+    """
 
     server: Address
     rules: tuple[Rule, ...]
     window: int
     receipt: commands.Receipt | None = None
+    supersede: bool = False
 
 
 class Retire(msgspec.Struct, frozen=True):

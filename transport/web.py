@@ -27,6 +27,7 @@ def web_app(front: Front) -> Any:
             Route("/metrics", _Metrics(front).respond),
             Route("/client", _not_a_websocket),
             Route("/client/{rest:path}", _not_a_websocket),
+            Route("/server/{rest:path}", _not_a_websocket),
         ]
     )
 
@@ -64,5 +65,5 @@ class _Metrics:
 async def _not_a_websocket(request: Request) -> Response:
     del request
     return PlainTextResponse(
-        "Clients connect here by WebSocket: this request is no upgrade.\n", 400
+        "WebSockets are opened here: this request is no upgrade.\n", 400
     )

@@ -55,12 +55,14 @@ class Unlisten(msgspec.Struct, frozen=True, gc=False):
 class Handle(msgspec.Struct, frozen=True, gc=False):
     """Send me these events from now on, and none that I declared before.
 
-    ``window`` bounds how many may be unanswered at a time.
+    ``window`` bounds how many may be unanswered at a time; ``supersede`` says that what
+    servers declared who are gone, and no server here does, nobody need wait for.
     """
 
     rules: tuple[Rule, ...]
     window: int
     request_id: int | None = None
+    supersede: bool = False
 
 
 class Watch(msgspec.Struct, frozen=True, gc=False):
@@ -204,6 +206,5 @@ ServerPush: TypeAlias = (
     | Welcome
     | Draining
     | pushes.GroupMessage
-    | pushes.ServerMessage
     | pushes.Pong
 )

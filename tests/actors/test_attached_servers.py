@@ -188,6 +188,23 @@ def test_a_server_that_undeclares_before_it_leaves_is_not_missed(stage: Stage) -
     assert stage.join("ann").all("rejected") == []
 
 
+def test_a_new_version_need_not_take_what_the_old_one_did(stage: Stage) -> None:
+    old = stage.serve(CONNECT, Rule("publish"))
+    new = stage.serve()
+    new.ask(Handle((EVENT,), 10, supersede=True))
+    assert stage._actor(stage.hub())._attention.publish, "the old one is still here"
+    old.leave()
+    stage.settle()
+    client, listener = stage.join("ann"), stage.join("bob", groups=["g"])
+    told(stage, client, send())
+    assert listener.data == ["hi"]
+    new.leave()
+    stage.settle()
+    told(stage, client, say(ack_id=2))
+    stage.serve(EVENT).answer(events.Respond())
+    assert client.acks == [(1, True), (2, True)], "what it took itself is waited for"
+
+
 def test_servers_can_be_required(stage: Stage) -> None:
     del stage
     strict = hub_on_virtual_time(handler=False, servers=ServerSetup(required=True))

@@ -122,6 +122,6 @@ async def test_a_server_that_answers_nothing_does_not_keep_the_gateway(
                 ending.signal(signal.SIGTERM)
                 assert (await alice.push())["event"] == "disconnected"
                 assert (await alice.closed())[0] == 1001
-            assert await silent.closed() == (1012, "the hub restarts")
+            assert await silent.closed() == (1001, "the gateway is shutting down")
         assert await asyncio.to_thread(ending.process.wait, 15) == 0
         assert "Traceback" not in ending.log

@@ -47,6 +47,7 @@ class Handle(Frame, tag="handle"):
 
     rules: tuple[RuleFrame, ...] = ()
     window: int = 1000
+    supersede: bool = False
 
 
 class Watch(Frame, tag="watch"):

@@ -131,7 +131,7 @@ def _handle(frame: frames.Handle) -> servers.Handle:
     )
     for rule in rules:
         check(rule)
-    return servers.Handle(rules, frame.window, frame.id)
+    return servers.Handle(rules, frame.window, frame.id, frame.supersede)
 
 
 def _outcome(
