@@ -1,0 +1,430 @@
+"""A server and a real gateway: what it asks is seen by real clients."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hubbub.sdk import (
+    Accept,
+    AckError,
+    Allow,
+    Backoff,
+    Binary,
+    ClosedError,
+    ConnectionLost,
+    DeadlineError,
+    HubMessage,
+    Json,
+    Message,
+    Presence,
+    Protobuf,
+    ServerRefusedError,
+    Text,
+    WebPubSubClient,
+    WebPubSubServer,
+)
+from support.fake_gateway import noticed
+from support.gateway import GatewayProcess
+
+if TYPE_CHECKING:
+    from hubbub.actors.messages import events
+    from hubbub.sdk.client_inbox import Inbox
+    from hubbub.sdk.client_states import State
+
+SECONDS = 5.0
+MEMBER = ("webpubsub.sendToGroup", "webpubsub.joinLeaveGroup")
+hubs = (f"sdk{number}" for number in itertools.count())
+
+protocols = pytest.mark.parametrize("protocol", ["cbor", "json"])
+
+
+def serve(gateway: GatewayProcess, **options: Any) -> WebPubSubServer:
+    """Make a server of a hub of its own."""
+    return WebPubSubServer(gateway.connection_string, next(hubs), **options)
+
+
+def client(server: WebPubSubServer, user: str | None = None) -> WebPubSubClient:
+    return WebPubSubClient(server.client_url(user_id=user, roles=MEMBER))
+
+
+async def data(client: WebPubSubClient) -> Any:
+    return (await client.next(SECONDS)).data
+
+
+async def ended(states: Inbox[State]) -> str:
+    """Wait until a client is closed by the gateway; give the reason."""
+    async with asyncio.timeout(SECONDS):
+        async for state in states:
+            if "reason" in state.__struct_fields__:
+                return str(state)
+    raise AssertionError("the client ended")
+
+
+@protocols
+async def test_messages_reach_their_targets(
+    gateway: GatewayProcess, protocol: str
+) -> None:
+    server = serve(gateway, protocol=protocol)
+    async with server, client(server, "ann") as ann, client(server, "bob") as bob:
+        await ann.join("g")
+        await bob.join("g")
+        a, b = ann.connection_id, bob.connection_id
+        manager = server.manager
+        await server.publish("g", "1", excluded=[b])
+        await server.publish("g", "2", filter="userId eq 'bob'")
+        await server.group("g").send("3", metadata={"k": "v"}, ttl=10)
+        await server.send_to_all("4", excluded=[a])
+        await server.user("ann").send({"n": 5})
+        await server.client(b).send(b"\x06\xff")
+        await manager.send_to_all("7", filter="userId eq 'ann'")
+        await manager.send_to_group("g", "8", excluded=[a])
+        await manager.send_to_user("bob", Protobuf(b"\x09"))
+        await manager.send_to_connection(a, Json(b'{"n": 10}'), ttl=1)
+        heard_by_ann = [await ann.next(SECONDS) for _ in range(5)]
+        heard_by_bob = [await bob.next(SECONDS) for _ in range(6)]
+    said = [message.data for message in heard_by_ann]
+    assert said == ["1", "3", {"n": 5}, "7", {"n": 10}]
+    assert heard_by_ann[1].metadata == {"k": "v"}
+    assert [message.group for message in heard_by_ann] == ["g", "g", None, None, None]
+    said = [message.data for message in heard_by_bob]
+    assert said == ["2", "3", "4", b"\x06\xff", "8", b"\x09"]
+    assert heard_by_bob[5].data_type == "protobuf"
+
+
+@protocols
+async def test_membership_is_managed(gateway: GatewayProcess, protocol: str) -> None:
+    server = serve(gateway, protocol=protocol)
+    async with server, client(server, "ann") as ann, client(server, "bob") as bob:
+        a, b = ann.connection_id, bob.connection_id
+        manager, left = server.manager, server.group("left")
+
+        async def members(group: str) -> set[str | None]:
+            found = server.group(group).connections()
+            return {member.user_id async for member in found}
+
+        await server.client(a).join("left")
+        await server.user("bob").join("left")
+        assert await members("left") == {"ann", "bob"}
+        assert [m.connection_id async for m in left.connections(1)] == [min(a, b)]
+        listed = [m async for m in manager.list_connections(group="left", top=5)]
+        assert {member.connection_id for member in listed} == {a, b}
+        await server.client(a).leave("left")
+        await server.user("bob").leave("left")
+        assert await members("left") == set()
+
+        await manager.add_connection_to_group("g1", a)
+        await manager.add_user_to_group("g1", "bob")
+        await manager.add_connections_to_groups(["g2", "g3"], filter="userId eq 'ann'")
+        assert await members("g1") == {"ann", "bob"}
+        assert await members("g2") == await members("g3") == {"ann"}
+        await manager.remove_connection_from_group("g1", a)
+        await manager.remove_user_from_group("g1", "bob")
+        await manager.remove_connections_from_groups(["g2"])
+        assert await members("g1") == await members("g2") == set()
+        await server.client(a).leave_all()
+        assert await members("g3") == set()
+        await left.add(a)
+        await left.add(b)
+        await left.remove(b)
+        assert await members("left") == {"ann"}
+        await manager.remove_user_from_all_groups("ann")
+        await manager.remove_connection_from_all_groups(b)
+        assert not await left.exists()
+
+
+async def test_a_group_of_many_is_listed_page_by_page(gateway: GatewayProcess) -> None:
+    server = serve(gateway)
+    async with server, asyncio.TaskGroup() as tasks:
+        clients = [client(server) for _ in range(205)]
+        for start in range(0, len(clients), 20):
+            some = clients[start : start + 20]
+            await asyncio.gather(*(one.__aenter__() for one in some))
+        await server.manager.add_connections_to_groups(["crowd"])
+        found = [m async for m in server.group("crowd").connections()]
+        ids = [member.connection_id for member in found]
+        assert ids == sorted(one.connection_id for one in clients)
+        assert {member.user_id for member in found} == {None}
+        assert len([m async for m in server.group("crowd").connections(201)]) == 201
+        for one in clients:
+            tasks.create_task(one.close())
+
+
+@protocols
+async def test_permissions_and_existence_are_told(
+    gateway: GatewayProcess, protocol: str
+) -> None:
+    server = serve(gateway, protocol=protocol)
+    guest = WebPubSubClient(server.client_url(user_id="guest"))
+    async with server, guest:
+        handle, manager = server.client(guest.connection_id), server.manager
+        who = guest.connection_id
+        with pytest.raises(AckError, match="Forbidden"):
+            await guest.join("g")
+        assert not await handle.has_permission("joinLeaveGroup", "g")
+        await handle.grant("joinLeaveGroup", "g")
+        assert await handle.has_permission("joinLeaveGroup", "g")
+        await guest.join("g")
+        await handle.revoke("joinLeaveGroup", "g")
+        await manager.grant_permission("sendToGroup", who, target_name="g")
+        assert await manager.has_permission("sendToGroup", who, target_name="g")
+        await manager.revoke_permission("sendToGroup", who, target_name="g")
+        assert not await manager.has_permission("sendToGroup", who, target_name="g")
+
+        assert await handle.exists()
+        assert await server.user("guest").exists()
+        assert await server.group("g").exists()
+        assert await manager.connection_exists(who)
+        assert not await manager.user_exists("nobody")
+        assert not await manager.group_exists("nothing")
+
+
+async def test_connections_are_closed_with_a_reason(gateway: GatewayProcess) -> None:
+    server = serve(gateway)
+    async with server:
+
+        async def closed(
+            close: Any, *, user: str = "ann", group: str | None = None
+        ) -> str:
+            one = client(server, user)
+            async with one:
+                if group is not None:
+                    await one.join(group)
+                states = one.states()
+                await close(one)
+                reason = await ended(states)
+                one.abort()
+                return reason
+
+        manager = server.manager
+        for number, close in enumerate(
+            [
+                lambda one: server.client(one.connection_id).close("reason 0"),
+                lambda _: server.user("ann").close("reason 1"),
+                lambda _: server.group("g").close("reason 2"),
+                lambda one: manager.close_connection(
+                    one.connection_id, reason="reason 3"
+                ),
+                lambda _: manager.close_user_connections("ann", reason="reason 4"),
+                lambda _: manager.close_group_connections("g", reason="reason 5"),
+                lambda _: manager.close_all_connections(
+                    excluded=["x"], reason="reason 6"
+                ),
+            ]
+        ):
+            assert f"reason {number}" in await closed(close, group="g")
+
+
+async def test_a_missing_role_is_a_refusal_and_not_the_end(
+    gateway: GatewayProcess,
+) -> None:
+    server = WebPubSubServer(gateway.connection_string, next(hubs), "subscriber")
+    async with server:
+        with pytest.raises(AckError, match=r"Forbidden: .*publisher"):
+            await server.publish("g", "x")
+        with pytest.raises(AckError, match=r"Forbidden: .*manager"):
+            await server.user("ann").exists()
+        await server.subscribe("g", lambda _: None)
+        assert server.attached
+
+
+async def test_a_wrong_key_says_what_to_do(gateway: GatewayProcess) -> None:
+    wrong = f"Endpoint={gateway.endpoint};AccessKey=wrong-wrong-wrong-wrong-wrong-wr;"
+    with pytest.raises(ServerRefusedError, match=r"401.*access key"):
+        await WebPubSubServer(wrong, "chat").start()
+    elsewhere = gateway.connection_string.replace(";Access", "/base;Access", 1)
+    with pytest.raises(ServerRefusedError) as caught:
+        await WebPubSubServer(elsewhere, "chat").start()
+    assert caught.value.status in {401, 404}
+
+
+async def test_a_server_hears_groups_the_hub_and_presence(
+    gateway: GatewayProcess,
+) -> None:
+    server = serve(gateway)
+    heard: asyncio.Queue[Message] = asyncio.Queue()
+    overheard: asyncio.Queue[HubMessage] = asyncio.Queue()
+    seen: asyncio.Queue[Presence] = asyncio.Queue()
+    server.subscribe("g", heard.put)
+    server.subscribe_all(overheard.put)
+    server.watch(seen.put, groups=("g", "other.*"))
+    async with server:
+        async with client(server, "ann") as ann:
+            me = ann.connection_id
+            for group in ("g", "unwatched", "other.one"):
+                await ann.join(group)
+            await ann.send_to_group("g", "to g", metadata={"k": "v"})
+            await ann.send_to_group("unwatched", {"to": "unwatched"})
+            await server.publish("g", "unheard", no_echo=True)
+            await server.client(me).send(b"x")
+            await server.user("ann").send("y")
+            await server.send_to_all("z")
+            assert await heard.get() == Message(Text("to g"), "g", "ann", {"k": "v"})
+            expected = [
+                HubMessage(Text("to g"), "g", "ann", {"k": "v"}),
+                HubMessage(Json(b'{"to":"unwatched"}'), "unwatched", "ann"),
+                HubMessage(Binary(b"x"), to_connection=me),
+                HubMessage(Text("y"), to_user="ann"),
+                HubMessage(Text("z")),
+            ]
+            assert [await overheard.get() for _ in expected] == expected
+            await server.unsubscribe("g")
+            await server.unsubscribe_all()
+            await ann.send_to_group("g", "unheard")
+        expected_presence = [
+            ("connected", None),
+            ("joined", "g"),
+            ("joined", "other.one"),
+            ("left", "g"),
+            ("left", "other.one"),
+            ("disconnected", None),
+        ]
+        came = [await asyncio.wait_for(seen.get(), SECONDS) for _ in range(6)]
+        assert [(one.kind, one.group) for one in came] == expected_presence
+        assert {(one.connection_id, one.user_id) for one in came} == {(me, "ann")}
+        await server.unwatch()
+        async with client(server, "bob"):
+            pass
+        assert await server.user("bob").exists() is False
+    assert heard.empty()
+    assert overheard.empty()
+    assert seen.empty()
+
+
+async def test_state_and_events_of_a_client(gateway: GatewayProcess) -> None:
+    server = serve(gateway)
+    told: list[str] = []
+    gone = asyncio.Event()
+
+    @server.handle_event("connect")
+    async def connect(event: events.Connect) -> Accept:
+        assert event.query["room"] == ("1",)
+        return Accept(user_id="ann", groups=("lobby",), state="fresh")
+
+    @server.handle_event("connected")
+    async def connected(event: events.Connected) -> None:
+        told.append(f"connected {event.client.user_id} {event.client.state}")
+
+    @server.handle_event("joined", groups="l*")
+    @server.handle_event("left", groups="l*")
+    async def presence(event: events.Joined | events.Left) -> None:
+        told.append(f"{type(event).__name__} {event.group}")
+
+    @server.handle_event("disconnected")
+    async def disconnected(event: events.Disconnected) -> None:
+        told.append(f"disconnected {event.client.user_id}")
+        gone.set()
+
+    @server.handle_events("subscribe", groups="r*")
+    async def subscribe(event: events.Subscribe) -> Allow:
+        return Allow(group=f"{event.group}.2")
+
+    async with server:
+        url = f"{server.client_url(roles=MEMBER)}&room=1"
+        async with WebPubSubClient(url) as ann:
+            assert ann.user_id == "ann"
+            await ann.join("room")
+            await server.publish("room.2", "hello")
+            assert await data(ann) == "hello"
+        await asyncio.wait_for(gone.wait(), SECONDS)
+    assert told[0] == "connected ann fresh" or told[0] == "Joined lobby"
+    assert set(told) == {
+        "connected ann fresh",
+        "Joined lobby",
+        "Left lobby",
+        "disconnected ann",
+    }
+
+
+async def test_a_filter_chooses_the_handler(gateway: GatewayProcess) -> None:
+    server = serve(gateway)
+    server.handle_event("ask", lambda _: "ann's", filter="userId eq 'ann'")
+    server.handle_event("ask", lambda _: "a member's", filter="userId ne null")
+    server.handle_event("*", lambda _: "anybody's")
+    answers = {"ann": "ann's", "bob": "a member's", None: "anybody's"}
+    async with server:
+        for user, answer in answers.items():
+            async with client(server, user) as one:
+                await one.send_event("ask", "?")
+                assert await data(one) == answer
+
+
+async def test_a_restarted_gateway_is_found_again() -> None:
+    heard: asyncio.Queue[Message] = asyncio.Queue()
+    with GatewayProcess() as first:
+        server = WebPubSubServer(
+            first.connection_string, "chat", backoff=Backoff(first=0.05, most=0.2)
+        )
+        server.subscribe("g", heard.put)
+        server.handle_event("ask", lambda _: "answer")
+        await server.start()
+        attached_as = server.server_id
+        await asyncio.to_thread(first.stop)
+    await noticed(server)
+    port = ("--port", str(first.port))
+    with await asyncio.to_thread(GatewayProcess, *port):
+        await server.wait_attached(10)
+        assert server.server_id != attached_as
+        await server.publish("g", "still here")
+        assert (await asyncio.wait_for(heard.get(), SECONDS)).data == "still here"
+        async with client(server) as one:
+            await one.send_event("ask", "?")
+            assert await data(one) == "answer"
+        await server.close()
+
+
+async def test_every_publish_is_acknowledged_or_raises_while_the_gateway_dies() -> None:
+    confirmed, failed = 0, 0
+    with GatewayProcess() as gateway:
+        server = WebPubSubServer(gateway.connection_string, "chat", timeout=1)
+        await server.start()
+
+        async def publish(number: int) -> bool:
+            try:
+                await server.publish("g", number)
+            except (ConnectionLost, DeadlineError):
+                return False
+            return True
+
+        before = await asyncio.gather(*map(publish, range(200)))
+        tasks = [asyncio.create_task(publish(number)) for number in range(200, 400)]
+        await asyncio.sleep(0)
+        gateway.process.kill()
+        after = await asyncio.wait_for(asyncio.gather(*tasks), 10)
+        confirmed, failed = sum(before) + sum(after), 400 - sum(before) - sum(after)
+    assert all(before)
+    assert confirmed + failed == 400
+    await server.close()
+    with pytest.raises(ClosedError):
+        await server.publish("g", "x")
+
+
+async def test_what_cannot_be_is_refused_before_it_is_sent(
+    gateway: GatewayProcess,
+) -> None:
+    async with serve(gateway) as server:
+        for wrong in (
+            server.publish("", "x"),
+            server.publish("g", None),
+            server.publish("g", "x", filter="userId eq"),
+            server.publish("g", "x", ttl=301),
+            server.publish("g", "x", metadata={"k": "\n"}),
+            server.publish("g", "\ud800"),
+            server.group("g").add(""),
+            server.manager.add_connections_to_groups([]),
+            server.client("c").grant("fly", "g"),
+            server.user("u").join(" "),
+        ):
+            with pytest.raises(ValueError, match=r"."):
+                await wrong
+        for name in ("", "g" * 1025):
+            with pytest.raises(ValueError, match="group"):
+                server.subscribe(name, lambda _: None)
+        with pytest.raises(TypeError, match="list"):
+            await server.publish("g", "x", excluded="abc")
+        with pytest.raises(TypeError, match="function"):
+            server.handle_event("connect", "not a function")  # type: ignore[call-overload]
+        await server.publish("g", "x")

@@ -1,0 +1,298 @@
+"""How an attached server and its gateway write things down: JSON or CBOR.
+
+Both say the same maps; only ``data`` differs. Knows no socket.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+import cbor2
+import msgspec
+
+from hubbub.actors.messages.payload import Binary, Json, Payload, Protobuf, Text
+from hubbub.sdk.errors import ProtocolError
+from hubbub.transport.subprotocols.json_data import DATA_TYPES, read_data, say_data
+from hubbub.transport.subprotocols.violation import ProtocolViolation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Map: TypeAlias = dict[str, Any]
+"""A frame to send, without its data."""
+
+Values: TypeAlias = dict[str, tuple[str, ...]]
+
+_NOTHING: Final = msgspec.Raw()
+
+
+class Arriving(msgspec.Struct, tag_field="type", rename="camel", gc=False):
+    """What all frames of a gateway share: a tag."""
+
+
+class Welcome(Arriving, tag="welcome"):
+    """We are attached."""
+
+    server_id: str
+    hub: str
+    roles: tuple[str, ...] = ()
+
+
+class Certificate(msgspec.Struct, gc=False):
+    """A client's certificate."""
+
+    thumbprint: str
+    content: str
+
+
+class Event(Arriving, tag="event"):
+    """Something to answer by its number; the kind says which fields count."""
+
+    event_id: int
+    kind: str
+    connection_id: str
+    user_id: str | None = None
+    subprotocol: str | None = None
+    state: str | None = None
+    attempt: int = 1
+    event: str | None = None
+    group: str | None = None
+    reason: str = ""
+    query: Values = {}
+    headers: Values = {}
+    claims: Values = {}
+    subprotocols: tuple[str, ...] = ()
+    client_certificates: tuple[Certificate, ...] = ()
+    data_type: str | None = None
+    data: msgspec.Raw = _NOTHING
+    metadata: dict[str, str] | None = None
+
+
+class Message(Arriving, tag="message"):
+    """Something was published where we listen."""
+
+    scope: str | None = None
+    group: str | None = None
+    user_id: str | None = None
+    connection_id: str | None = None
+    from_user_id: str | None = None
+    data_type: str | None = None
+    data: msgspec.Raw = _NOTHING
+    metadata: dict[str, str] | None = None
+
+
+class Member(msgspec.Struct, rename="camel", frozen=True, gc=False):
+    """A connection in a group; no user where it is anonymous."""
+
+    connection_id: str
+    user_id: str | None = None
+
+
+class Page(msgspec.Struct, gc=False):
+    """A page of a group's members, and whether there are more."""
+
+    members: tuple[Member, ...]
+    more: bool
+
+
+class Result(Arriving, tag="result"):
+    """A request is carried out."""
+
+    id: int
+    value: bool | Page | None = None
+
+
+class Error(Arriving, tag="error"):
+    """A request, or a frame without an id, is refused."""
+
+    name: str
+    message: str = ""
+    id: int | None = None
+
+
+class Cancel(Arriving, tag="cancel"):
+    """Nobody waits for the answer to an event any more."""
+
+    event_id: int
+
+
+class Presence(Arriving, tag="presence"):
+    """Someone came or went."""
+
+    kind: str
+    connection_id: str
+    user_id: str | None = None
+    group: str | None = None
+
+
+class Draining(Arriving, tag="draining"):
+    """The gateway is about to end."""
+
+
+class Pong(Arriving, tag="pong"):
+    """A sign of life."""
+
+
+Frame: TypeAlias = (
+    Event | Result | Message | Error | Cancel | Presence | Welcome | Draining | Pong
+)
+_KNOWN: Final = frozenset(
+    "event result message error cancel presence welcome draining pong".split()  # noqa: SIM905 - shorter
+)
+
+
+class _Kind(msgspec.Struct):
+    type: str
+
+
+class _Boxed(msgspec.Struct):
+    """A frame in a struct: of a bare union msgspec would work out the type anew."""
+
+    frame: Frame
+
+
+class Codec(Protocol):
+    """One of the two ways to write frames."""
+
+    @property
+    def name(self) -> str:
+        """The subprotocol's name."""
+
+    @property
+    def text(self) -> bool:
+        """Whether frames are text frames."""
+
+    def encode(self, frame: Map, payload: Payload | None = None) -> bytes:
+        """Write a frame; the map gets the payload's fields."""
+
+    def decode(self, data: bytes) -> tuple[Frame, Payload | None] | None:
+        """Read a frame and its payload; None for a kind that we do not know.
+
+        Raises:
+            ProtocolError: It is no frame.
+        """
+
+
+_decode_json = msgspec.json.Decoder(Frame).decode
+_decode_kind = msgspec.json.Decoder(_Kind).decode
+
+
+_JSON: Final = frozenset({None, "json"})
+
+
+class JsonCodec:
+    """``json.server.hubbub.v1``."""
+
+    name: Final = "json.server.hubbub.v1"
+    text: Final = True
+
+    def encode(self, frame: Map, payload: Payload | None = None) -> bytes:
+        """Write a frame."""
+        if payload is not None:
+            frame["dataType"] = DATA_TYPES[type(payload)]
+            frame["data"] = msgspec.Raw(say_data(payload))
+        return msgspec.json.encode(frame)
+
+    def decode(self, data: bytes) -> tuple[Frame, Payload | None] | None:
+        """Read a frame."""
+        try:
+            frame: Frame = _decode_json(data)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            _pass_over(error, lambda: _decode_kind(data).type)
+            return None
+        if not isinstance(frame, Event | Message) or not frame.data:
+            return frame, None
+        if frame.data_type in _JSON:
+            return frame, Json(bytes(frame.data))
+        try:
+            return frame, read_data(frame.data_type, frame.data)
+        except ProtocolViolation as violation:
+            raise ProtocolError(f"data cannot be read: {violation}") from None
+
+
+def _no_tag(*_: object) -> None:
+    raise ValueError("tags are not part of this protocol")
+
+
+_NO_TAGS: Final = dict.fromkeys(
+    (*range(64), 100, 256, 258, 260, 261, 1004, 43000, 55799), _no_tag
+)
+_DEEPEST: Final = 16
+"""Levels of nesting; a frame needs four."""
+
+
+class CborCodec:
+    """``cbor.server.hubbub.v1`` (RFC 8949)."""
+
+    name: Final = "cbor.server.hubbub.v1"
+    text: Final = False
+
+    def encode(self, frame: Map, payload: Payload | None = None) -> bytes:
+        """Write a frame."""
+        if payload is not None:
+            frame["dataType"] = DATA_TYPES[type(payload)]
+            match payload:
+                case Json(raw=raw):
+                    frame["data"] = raw.decode()
+                case Text(text=text):
+                    frame["data"] = text
+                case Binary(data=data) | Protobuf(data=data):
+                    frame["data"] = data
+        return cbor2.dumps(frame)
+
+    def decode(self, data: bytes) -> tuple[Frame, Payload | None] | None:
+        """Read a frame."""
+        content = _load(data)
+        body = content.pop("data", None)
+        try:
+            frame = msgspec.convert({"frame": content}, _Boxed).frame
+        except (msgspec.ValidationError, UnicodeError) as error:
+            _pass_over(error, lambda: msgspec.convert(content, _Kind).type)
+            return None
+        if body is None:
+            return frame, None
+        return frame, _payload(getattr(frame, "data_type", None), body)
+
+
+CODECS: Final[dict[str, Codec]] = {"cbor": CborCodec(), "json": JsonCodec()}
+"""By the names that users give."""
+
+
+def _load(data: bytes) -> Map:
+    try:
+        content = cbor2.loads(
+            data, max_depth=_DEEPEST, tag_hook=_no_tag, semantic_decoders=_NO_TAGS
+        )
+    except (cbor2.CBORDecodeError, ValueError, TypeError, RecursionError) as error:
+        kind = type(error).__name__
+        raise ProtocolError(f"a frame is not valid CBOR ({kind})") from None
+    if not isinstance(content, dict):
+        raise ProtocolError("a frame is no CBOR map")
+    return content
+
+
+def _payload(name: str | None, body: object) -> Payload:
+    match name or "json", body:
+        case "text", str():
+            return Text(body)
+        case "json", str():
+            return Json(body.encode())
+        case "binary", bytes():
+            return Binary(body)
+        case "protobuf", bytes():
+            return Protobuf(body)
+    raise ProtocolError("data is not of its type")
+
+
+def _pass_over(error: Exception, kind: Callable[[], str]) -> None:
+    """Pass over a kind of frame that is newer than we are.
+
+    Raises:
+        ProtocolError: It is none.
+    """
+    try:
+        known = kind() in _KNOWN
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        known = True
+    if known:
+        raise ProtocolError(f"a frame cannot be read: {error}") from None
