@@ -53,24 +53,33 @@ def test_a_wheel_contains_only_hubbub(wheel: Path) -> None:
     assert {top for top in tops if not top.endswith(".dist-info")} == {"hubbub"}
 
 
-def test_a_wheel_contains_types_and_the_demo_page(wheel: Path) -> None:
+def test_a_wheel_contains_types_and_the_pages(wheel: Path) -> None:
     contents = names(wheel)
     for expected in (
         "hubbub/actors/py.typed",
+        "hubbub/scenarios/py.typed",
+        "hubbub/sdk/py.typed",
         "hubbub/transport/py.typed",
         "hubbub/transport/pages/demo.html",
+        "hubbub/transport/pages/trace.html",
     ):
         assert expected in contents
 
 
 def test_a_wheel_contains_every_module(wheel: Path) -> None:
     contents = names(wheel)
-    for folder in ("actors", "transport"):
+    for folder in ("actors", "transport", "scenarios"):
         for path in (ROOT / folder).rglob("*.py"):
-            assert f"hubbub/{path.relative_to(ROOT)}" in contents
+            place = path.relative_to(ROOT).as_posix()
+            # One folder of the tree is a package of its own.
+            own = place.replace("transport/sdk/", "sdk/")
+            assert f"hubbub/{own}" in contents
+    assert not any(name.startswith("hubbub/transport/sdk/") for name in contents)
 
 
 def test_a_wheel_brings_the_command(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         entry = next(n for n in archive.namelist() if n.endswith("entry_points.txt"))
-        assert "hubbub = hubbub.transport.cli:main" in archive.read(entry).decode()
+        text = archive.read(entry).decode()
+        assert "hubbub = hubbub.transport.cli:main" in text
+        assert "[pytest11]\nhubbub = hubbub.sdk.testing" in text
