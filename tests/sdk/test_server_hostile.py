@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from hubbub.sdk import AckError, DeadlineError
 from hubbub.sdk.errors import ProtocolError
-from hubbub.sdk.server_frames import CODECS
+from hubbub.sdk.server_codecs import CODECS
 from support.fake_gateway import SECONDS, FakeGateway
 
 if TYPE_CHECKING:
@@ -219,8 +219,35 @@ async def test_a_gateway_that_does_not_read_holds_up_calls_not_memory() -> None:
         assert all(isinstance(error, DeadlineError) for error in results)
         session = server._link._session
         assert session is not None
-        assert session._outgoing_bytes < 10 << 20
+        in_socket = session._socket.transport.get_write_buffer_size()
+        assert 1 << 20 < in_socket + session._outgoing_bytes < 12 << 20
         peer.cut()
+
+
+async def test_what_was_said_is_written_before_the_socket_closes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with FakeGateway() as gateway:
+        server = gateway.server(drain_timeout=0.01)
+        server.handle_event("*", lambda _: b"x" * (1 << 20))
+        await server.start()
+        peer = await gateway.peer()
+        await peer.heard("handle")
+        peer.socket.transport.pause_reading()
+        session = server._link._session
+        assert session is not None
+        number = 0
+        while session._outgoing_bytes < 4 << 20:  # more than one write holds
+            number += 1
+            await peer.event(number)
+            await asyncio.sleep(0.001)
+        closing = asyncio.create_task(server.close())
+        while "closes nevertheless" not in caplog.text:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+        peer.socket.transport.resume_reading()
+        for _ in range(number):
+            await peer.heard("respond")
+        await closing
 
 
 @settings(max_examples=300, deadline=None)

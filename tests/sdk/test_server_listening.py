@@ -154,6 +154,24 @@ async def test_several_functions_hear_the_same_group() -> None:
         assert first.empty()
 
 
+async def test_a_function_may_unsubscribe_itself() -> None:
+    done: asyncio.Queue[str] = asyncio.Queue()
+    async with FakeGateway() as gateway, gateway.server() as server:
+
+        async def once(message: Message) -> None:
+            await server.unsubscribe("g")
+            await server.unwatch()
+            done.put_nowait(message.data)
+
+        await server.subscribe("g", once)
+        await server.watch(once)
+        peer = await gateway.peer()
+        await publish(peer, "1", "2", group="g")
+        assert await asyncio.wait_for(done.get(), SECONDS) == "1"
+        assert (await peer.heard("unsubscribe"))["group"] == "g"
+    assert done.empty()
+
+
 async def test_a_group_and_the_hub_are_told_apart() -> None:
     of_group: asyncio.Queue[Message] = asyncio.Queue()
     of_hub: asyncio.Queue[Message] = asyncio.Queue()
@@ -254,7 +272,7 @@ async def test_a_refused_subscription_is_forgotten() -> None:
 
 
 def test_a_server_is_made_and_told_without_a_loop() -> None:
-    place = "Endpoint=http://127.0.0.1:1;AccessKey=0123456789;"
+    place = "Endpoint=http://127.0.0.1:1;AccessKey=0123456789-0123456789-0123456789;"
     server = WebPubSubServer(place, "chat")
     server.subscribe("g", print)
 

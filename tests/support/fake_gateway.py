@@ -170,6 +170,7 @@ class FakeGateway:
             subprotocols=[Subprotocol(name) for name in self.speaks] or None,
             compression=None,
             close_timeout=1,
+            max_size=None,
         )
         self.port = next(iter(self._server.sockets)).getsockname()[1]
         return self

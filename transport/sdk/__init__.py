@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from hubbub.sdk.server_errors import TooManyCallsError as TooManyCallsError
     from hubbub.sdk.server_listening import HubMessage as HubMessage
     from hubbub.sdk.server_listening import Presence as Presence
+    from hubbub.sdk.server_running import attempt as attempt
 
 _HOMES = {
     "hubbub.actors.messages.events": (
@@ -73,6 +74,7 @@ _HOMES = {
     "hubbub.sdk.server": ("WebPubSubServer",),
     "hubbub.sdk.server_errors": ("ServerRefusedError", "TooManyCallsError"),
     "hubbub.sdk.server_listening": ("HubMessage", "Presence"),
+    "hubbub.sdk.server_running": ("attempt",),
 }
 """Which module has which names; the block above says the same to type checkers."""
 

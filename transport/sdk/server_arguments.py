@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from hubbub.actors.messages.servers import ServerRole
 from hubbub.actors.policy.names import hub_name
-from hubbub.sdk.server_frames import CODECS
+from hubbub.sdk.server_codecs import CODECS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hubbub.sdk.server_frames import Codec
+    from hubbub.sdk.server_codecs import Codec
 
 
 def read_roles(roles: str | Iterable[str]) -> tuple[str, ...]:

@@ -19,8 +19,8 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
 from hubbub.sdk.errors import ConnectError, ProtocolError
+from hubbub.sdk.server_codecs import Codec
 from hubbub.sdk.server_errors import ServerRefusedError
-from hubbub.sdk.server_frames import Codec
 from hubbub.sdk.server_socket import ServerSocket
 from hubbub.transport.wire.audience import SERVER_PATH, client_audience_url
 from hubbub.transport.wire.connection_string import ConnectionString

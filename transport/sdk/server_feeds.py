@@ -65,9 +65,14 @@ class Feed(Generic[T]):
             self._busy = True
             self._go_on()
 
-    def stop(self) -> None:
-        """Give it no more."""
+    def clear(self) -> None:
+        """Give it no more than it has."""
         self._waiting.clear()
+        self._bytes = 0
+
+    def stop(self) -> None:
+        """Give it no more, and cancel it."""
+        self.clear()
         if self._task is not None:
             self._task.cancel()
 

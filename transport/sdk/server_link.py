@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hubbub.sdk.errors import (
     ClosedError,
@@ -74,7 +74,7 @@ class Link:
         self._calls = 0
         self._over = False
         self._attached = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Any] | None = None
 
     @property
     def attached(self) -> bool:
@@ -88,8 +88,12 @@ class Link:
         Raises:
             HubbubError: It did not work in time, or never will.
         """
-        session = await self._first()
-        self._task = asyncio.get_running_loop().create_task(self._keep(session))
+        loop = asyncio.get_running_loop()
+        self._task = first = loop.create_task(self._first())
+        await asyncio.wait([first])
+        if first.cancelled():
+            raise ClosedError("the server is closed")
+        self._task = loop.create_task(self._run(first.result()))
 
     async def call(
         self,
@@ -149,7 +153,8 @@ class Link:
                 if not session.ended.done():
                     return session
                 self._lost()
-            self._check()
+            if self._over:
+                raise ClosedError("the server is closed")
             await self._attached.wait()
 
     async def _first(self) -> Session:
@@ -169,6 +174,13 @@ class Link:
         except TimeoutError:
             pass
         raise last
+
+    async def _run(self, session: Session) -> None:
+        try:
+            await self._keep(session)
+        except Exception:
+            logger.exception("the server fails")
+            self._end()
 
     async def _keep(self, session: Session) -> None:
         clock = asyncio.get_running_loop().time
@@ -204,7 +216,6 @@ class Link:
         try:
             welcome = await _welcome(session)
             await self._declarations.attach(session)
-            self._check()
         except BaseException:
             self._declarations.detach()
             session.abort()
@@ -214,10 +225,6 @@ class Link:
         self._session = session
         self._attached.set()
         return session
-
-    def _check(self) -> None:
-        if self._over:
-            raise ClosedError("the server is closed")
 
     def _lost(self) -> None:
         self._session = None

@@ -96,7 +96,7 @@ class Listening:
         left = tuple(feed for feed in feeds if feed not in gone)
         for feed in gone:
             self._lost += feed.lost
-            feed.stop()
+            feed.clear()
         if left or not gone:
             self._feeds[group] = left
             return self._declarations.again(_key(group))
@@ -158,18 +158,19 @@ class Listening:
         for feeds in self._feeds.values():
             for feed in feeds:
                 feed.stop()
-        self._unwatch()
+        if self._watcher is not None:
+            self._watcher.stop()
 
     def _forget(self, group: str | None) -> None:
         self._declarations.forget(_key(group))
         for feed in self._feeds.pop(group, ()):
-            feed.stop()
+            feed.clear()
 
     def _unwatch(self) -> None:
         self._declarations.forget(_WATCH)
         if self._watcher is not None:
             self._lost += self._watcher.lost
-            self._watcher.stop()
+            self._watcher.clear()
             self._watcher = None
 
 

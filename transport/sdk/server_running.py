@@ -14,15 +14,15 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from contextvars import copy_context
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from hubbub.actors.policy.routes import event_name
+from hubbub.sdk.errors import ProtocolError
 from hubbub.sdk.server_events import (
     BUSY,
     FAILED,
     UNHANDLED,
-    OutcomeError,
     answer,
     failed,
     outcome_of,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from hubbub.actors.messages import events
     from hubbub.actors.messages.payload import Payload
     from hubbub.sdk.server_frames import Event, Map
-    from hubbub.sdk.server_handlers import Handler, Registry
+    from hubbub.sdk.server_handlers import Function, Handler, Registry
     from hubbub.sdk.server_threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -43,6 +43,24 @@ logger = logging.getLogger(__name__)
 _SPARE: Final = 2
 """Events at a time, in windows: the gateway forgets those whose time is up, while
 their handlers may still run."""
+
+_attempt: Final = ContextVar("hubbub_attempt", default=1)
+
+
+def attempt() -> int:
+    """Tell, in a handler, which server in turn was given its event.
+
+    Above 1, a server that had the event before is gone, and may have acted on it.
+    """
+    return _attempt.get()
+
+
+def _again(function: Function, number: int) -> Function:
+    def call(event: events.Event) -> Any:
+        _attempt.set(number)
+        return function(event)
+
+    return call
 
 
 class Line(Protocol):
@@ -56,6 +74,7 @@ class Job:
     """An event under way."""
 
     __slots__ = (
+        "call",
         "event",
         "given_up",
         "handler",
@@ -66,12 +85,14 @@ class Job:
     )
 
     def __init__(
-        self, line: Line, number: int, event: events.Event, handler: Handler
+        self, line: Line, frame: Event, event: events.Event, handler: Handler
     ) -> None:
+        function, attempt = handler.function, frame.attempt
         self.line = line
-        self.number = number
+        self.number = frame.event_id
         self.event = event
         self.handler = handler
+        self.call = function if attempt == 1 else _again(function, attempt)
         self.given_up = False
         """Whether nobody waits for its answer any more."""
         self.result: Awaitable[Any] | None = None
@@ -106,10 +127,12 @@ class Runner:
         """Handle an event.
 
         Raises:
-            ProtocolError: The frame lacks what its kind needs.
+            ProtocolError: The frame lacks what its kind needs, or its id is not new.
         """
         event = read_event(frame, payload, self._hub)
         number = frame.event_id
+        if (line, number) in self._jobs:
+            raise ProtocolError(f"the event id {number} is given twice")
         handler = self._registry.find(event)
         if handler is None:
             line.send(*failed(event, UNHANDLED, number))
@@ -118,7 +141,7 @@ class Runner:
             logger.warning("an event fails: %d are under way", len(self._jobs))
             line.send(*failed(event, BUSY, number))
             return
-        job = Job(line, number, event, handler)
+        job = Job(line, frame, event, handler)
         self._jobs[line, number] = job
         self._idle.clear()
         if handler.is_async:
@@ -126,7 +149,7 @@ class Runner:
             self._begin()
         else:
             self._threads.submit(
-                handler.function, event, lambda *done: self._returned(job, *done)
+                job.call, event, lambda *done: self._returned(job, *done)
             )
 
     def cancel(self, line: Line, number: int) -> None:
@@ -142,6 +165,8 @@ class Runner:
             job.given_up = True
             if job.task is not None:
                 job.task.cancel()
+                # A task that had not begun would not say that it is over.
+                job.task.add_done_callback(lambda _: self._over(job))
             elif job in self._queue:
                 self._queue.remove(job)
                 self._over(job)
@@ -183,7 +208,7 @@ class Runner:
 
     async def _run(self, job: Job) -> None:
         try:
-            value = await (job.result or job.handler.function(job.event))
+            value = await (job.result or job.call(job.event))
         except asyncio.CancelledError as error:
             self._fail(job, error)
             raise
@@ -205,8 +230,9 @@ class Runner:
     def _settle(self, job: Job, result: Any) -> None:
         try:
             outcome = outcome_of(job.event, result)
-            job.line.send(*answer(outcome, job.number))
-        except (OutcomeError, TypeError, ValueError, AttributeError) as error:
+            if not job.given_up:
+                job.line.send(*answer(outcome, job.number))
+        except Exception as error:  # noqa: BLE001 - what users return may do anything
             self._fail(job, error)
         else:
             self._over(job)
@@ -221,7 +247,7 @@ class Runner:
                 event.client.connection_id,
                 exc_info=error,
             )
-        job.line.send(*failed(event, FAILED, job.number))
+            job.line.send(*failed(event, FAILED, job.number))
         self._over(job)
 
     def _over(self, job: Job) -> None:

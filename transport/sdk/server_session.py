@@ -147,15 +147,15 @@ class Session:
     def _flush(self) -> None:
         """Write what this round has brought, in one call if the socket takes it."""
         transport = self._socket.transport
-        if self.ended.done():
-            return
+        if self.ended.done() or transport.is_closing():
+            return  # the end is known, or about to be
         if transport.get_write_buffer_size() > _BUFFER:
             self._writing = self._loop.create_task(self._write())
             return
         try:
             self._put(self._outgoing)
         except InvalidState:
-            return  # the socket is closing; the reader tells why
+            return  # as above
         transport.write(b"".join(self._socket.protocol.data_to_send()))
         self._flushed()
 
@@ -168,7 +168,7 @@ class Session:
                 self._put(several)
                 await self._socket.send(last, text=self._codec.text)
         except (ConnectionClosed, InvalidState):
-            return  # the reader tells why
+            return  # as above
         self._flushed()
 
     def _put(self, batch: list[bytes]) -> None:
@@ -261,7 +261,7 @@ class Session:
             self.welcome.set_result(None)
         for reply in tuple(self._asked.values()):
             if not reply.done():
-                pass
+                reply.set_result(None)
 
 
 def why(closed: ConnectionClosed) -> str:
