@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from hubbub.actors.runtime.address import Address
     from hubbub.scenarios.topology.stage import Stage
     from hubbub.scenarios.topology.telling import Teller
-    from hubbub.sdk.client_inbox import Inbox
-    from hubbub.sdk.client_states import State
+    from hubbub.sdk.client.inbox import Inbox
+    from hubbub.sdk.client.states import State
 
 
 _SOON = Backoff(first=0.1, most=0.5)

@@ -34,8 +34,8 @@ from hubbub.sdk import (
     RefusedError,
     Text,
 )
-from hubbub.sdk.client_inbox import Inbox, Inboxes
-from hubbub.sdk.client_protocols import Answer, Arrival
+from hubbub.sdk.client.inbox import Inbox, Inboxes
+from hubbub.sdk.client.protocols import Answer, Arrival
 from hubbub.sdk.messages import payload_of
 from hubbub.transport.subprotocols import json_requests
 

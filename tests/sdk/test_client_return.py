@@ -17,8 +17,8 @@ from hubbub.sdk import (
 )
 
 if TYPE_CHECKING:
-    from hubbub.sdk.client_inbox import Inbox
-    from hubbub.sdk.client_states import State
+    from hubbub.sdk.client.inbox import Inbox
+    from hubbub.sdk.client.states import State
     from hubbub.sdk.testing import HubbubGateway, NewClient
 
 SECONDS = 10.0

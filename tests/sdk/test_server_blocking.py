@@ -20,14 +20,14 @@ from hubbub.sdk import (
     ServerRefusedError,
     WebPubSubServer,
 )
-from hubbub.sdk.blocking_manager import BlockingManager
-from hubbub.sdk.blocking_targets import (
+from hubbub.sdk.blocking.manager import BlockingManager
+from hubbub.sdk.blocking.targets import (
     BlockingClientHandle,
     BlockingGroupHandle,
     BlockingUserHandle,
 )
-from hubbub.sdk.server_manager import Manager
-from hubbub.sdk.server_targets import ClientHandle, GroupHandle, UserHandle
+from hubbub.sdk.server.manager import Manager
+from hubbub.sdk.server.targets import ClientHandle, GroupHandle, UserHandle
 
 if TYPE_CHECKING:
     from hubbub.actors.messages import events

@@ -21,7 +21,7 @@ from hubbub.sdk import (
     TooManyCallsError,
     WebPubSubServer,
 )
-from hubbub.sdk.server_link import MOST_CALLS
+from hubbub.sdk.server.link import MOST_CALLS
 from support.fake_gateway import KEY, SECONDS, SOON, FakeGateway, noticed
 
 ADVICE = {401: "access key", 403: "roles", 404: "hub"}

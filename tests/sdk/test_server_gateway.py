@@ -31,8 +31,8 @@ from support.gateway import GatewayProcess
 
 if TYPE_CHECKING:
     from hubbub.actors.messages import events
-    from hubbub.sdk.client_inbox import Inbox
-    from hubbub.sdk.client_states import State
+    from hubbub.sdk.client.inbox import Inbox
+    from hubbub.sdk.client.states import State
 
 SECONDS = 5.0
 MEMBER = ("webpubsub.sendToGroup", "webpubsub.joinLeaveGroup")

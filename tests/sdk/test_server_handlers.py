@@ -6,7 +6,7 @@ import pytest
 
 from hubbub.actors.messages import events
 from hubbub.actors.messages.payload import Text
-from hubbub.sdk.server_handlers import (
+from hubbub.sdk.server.handlers import (
     MOST_RULES,
     Handler,
     Registry,

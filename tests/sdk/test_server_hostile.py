@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 
 from hubbub.sdk import AckError, DeadlineError
 from hubbub.sdk.errors import ProtocolError
-from hubbub.sdk.server_codecs import CODECS
+from hubbub.sdk.server.codecs import CODECS
 from support.fake_gateway import SECONDS, FakeGateway
 
 if TYPE_CHECKING:

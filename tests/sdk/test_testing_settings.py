@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.sdk.testing_settings import _toml, settings_from
+from hubbub.sdk.testing.settings import _toml, settings_from
 from hubbub.transport.configuration import ConfigurationError
 
 pytest_plugins = ["pytester"]

@@ -30,7 +30,7 @@ from support.asgi import Response, call
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from hubbub.sdk.webhooks_reading import Event
+    from hubbub.sdk.webhooks.reading import Event
 
 KEYS = ("primary-key-1", "secondary-key-2")
 CLIENT = events.Client("chat", "c0nn1", "ann")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hubbub.actors.messages import events
 from hubbub.actors.messages.events import Accept, Fail, Reject, Respond
 from hubbub.actors.messages.payload import Binary, Json, Protobuf, Text
-from hubbub.sdk.webhooks_answers import (
+from hubbub.sdk.webhooks.answers import (
     UnfitOutcomeError,
     allowed,
     answer,
@@ -18,7 +18,7 @@ from hubbub.sdk.webhooks_answers import (
     outcome_of,
     unhandled,
 )
-from hubbub.sdk.webhooks_reading import Envelope, Kind
+from hubbub.sdk.webhooks.reading import Envelope, Kind
 from hubbub.transport.wire import webhook_answers
 
 CLIENT = events.Client("chat", "c0nn1")

@@ -39,7 +39,7 @@ from support.official import SECONDS, Bystander
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hubbub.sdk.webhooks_handlers import EventAnswer
+    from hubbub.sdk.webhooks.handlers import EventAnswer
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "receive-webhooks-in-python.md"
 JSON_V1 = "json.webpubsub.azure.v1"

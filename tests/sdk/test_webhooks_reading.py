@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from hubbub.actors.messages import events
 from hubbub.actors.messages.payload import Binary, Json, Payload, Protobuf, Text
-from hubbub.sdk.webhooks_reading import (
+from hubbub.sdk.webhooks.reading import (
     Event,
     UnreadableError,
     envelope,
     mqtt_version,
     read,
 )
-from hubbub.sdk.webhooks_signature import Signatures, signatures
+from hubbub.sdk.webhooks.signature import Signatures, signatures
 from hubbub.transport.wire import cloudevents
 
 if TYPE_CHECKING:

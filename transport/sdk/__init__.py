@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from hubbub.actors.messages.payload import Protobuf as Protobuf
     from hubbub.actors.messages.payload import Text as Text
     from hubbub.sdk.backoff import Backoff as Backoff
-    from hubbub.sdk.blocking import BlockingWebPubSubServer as BlockingWebPubSubServer
-    from hubbub.sdk.client import WebPubSubClient as WebPubSubClient
-    from hubbub.sdk.client_protocols import JSON_V1 as JSON_V1
-    from hubbub.sdk.client_states import NotRejoined as NotRejoined
-    from hubbub.sdk.client_states import Offline as Offline
-    from hubbub.sdk.client_states import Online as Online
+    from hubbub.sdk.blocking.server import (
+        BlockingWebPubSubServer as BlockingWebPubSubServer,
+    )
+    from hubbub.sdk.client.client import WebPubSubClient as WebPubSubClient
+    from hubbub.sdk.client.protocols import JSON_V1 as JSON_V1
+    from hubbub.sdk.client.states import NotRejoined as NotRejoined
+    from hubbub.sdk.client.states import Offline as Offline
+    from hubbub.sdk.client.states import Online as Online
     from hubbub.sdk.errors import AckError as AckError
     from hubbub.sdk.errors import ClosedError as ClosedError
     from hubbub.sdk.errors import ConnectError as ConnectError
@@ -37,12 +39,12 @@ if TYPE_CHECKING:
     from hubbub.sdk.errors import ProtocolError as ProtocolError
     from hubbub.sdk.errors import RefusedError as RefusedError
     from hubbub.sdk.messages import Message as Message
-    from hubbub.sdk.server import WebPubSubServer as WebPubSubServer
-    from hubbub.sdk.server_errors import ServerRefusedError as ServerRefusedError
-    from hubbub.sdk.server_errors import TooManyCallsError as TooManyCallsError
-    from hubbub.sdk.server_listening import HubMessage as HubMessage
-    from hubbub.sdk.server_listening import Presence as Presence
-    from hubbub.sdk.server_running import attempt as attempt
+    from hubbub.sdk.server.errors import ServerRefusedError as ServerRefusedError
+    from hubbub.sdk.server.errors import TooManyCallsError as TooManyCallsError
+    from hubbub.sdk.server.listening import HubMessage as HubMessage
+    from hubbub.sdk.server.listening import Presence as Presence
+    from hubbub.sdk.server.running import attempt as attempt
+    from hubbub.sdk.server.server import WebPubSubServer as WebPubSubServer
 
 _HOMES = {
     "hubbub.actors.messages.events": (
@@ -55,10 +57,10 @@ _HOMES = {
     ),
     "hubbub.actors.messages.payload": ("Binary", "Json", "Protobuf", "Text"),
     "hubbub.sdk.backoff": ("Backoff",),
-    "hubbub.sdk.blocking": ("BlockingWebPubSubServer",),
-    "hubbub.sdk.client": ("WebPubSubClient",),
-    "hubbub.sdk.client_protocols": ("JSON_V1",),
-    "hubbub.sdk.client_states": ("NotRejoined", "Offline", "Online"),
+    "hubbub.sdk.blocking.server": ("BlockingWebPubSubServer",),
+    "hubbub.sdk.client.client": ("WebPubSubClient",),
+    "hubbub.sdk.client.protocols": ("JSON_V1",),
+    "hubbub.sdk.client.states": ("NotRejoined", "Offline", "Online"),
     "hubbub.sdk.errors": (
         "AckError",
         "ClosedError",
@@ -71,10 +73,10 @@ _HOMES = {
         "RefusedError",
     ),
     "hubbub.sdk.messages": ("Message",),
-    "hubbub.sdk.server": ("WebPubSubServer",),
-    "hubbub.sdk.server_errors": ("ServerRefusedError", "TooManyCallsError"),
-    "hubbub.sdk.server_listening": ("HubMessage", "Presence"),
-    "hubbub.sdk.server_running": ("attempt",),
+    "hubbub.sdk.server.server": ("WebPubSubServer",),
+    "hubbub.sdk.server.errors": ("ServerRefusedError", "TooManyCallsError"),
+    "hubbub.sdk.server.listening": ("HubMessage", "Presence"),
+    "hubbub.sdk.server.running": ("attempt",),
 }
 """Which module has which names; the block above says the same to type checkers."""
 

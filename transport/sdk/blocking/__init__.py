@@ -1,0 +1,1 @@
+"""The blocking twin of the attached server, for scripts."""

@@ -1,0 +1,1 @@
+"""The client of groups and events: what ``WebPubSubClient`` is made of."""

@@ -1,0 +1,1 @@
+"""The attached server: what ``WebPubSubServer`` is made of."""
