@@ -129,7 +129,12 @@ async def test_what_was_declared_is_declared_again_before_anything_else() -> Non
         assert kept == [
             {"type": "subscribe", "group": "group"},
             {"type": "subscribe"},
-            {"type": "handle", "rules": [rule], "window": 1000},
+            {
+                "type": "handle",
+                "rules": [rule],
+                "window": 1000,
+                "supersede": False,
+            },
             {"type": "watch", "connections": False, "groups": ["a*"]},
         ]
         await second.result(await second.heard("publish"))

@@ -197,6 +197,21 @@ async def test_a_filter_chooses_the_handler(gateway: GatewayProcess) -> None:
                 assert await data(one) == answer
 
 
+async def test_a_new_version_supersedes_what_the_old_one_took(
+    gateway: GatewayProcess,
+) -> None:
+    hub = next(hubs)
+    old = WebPubSubServer(gateway.connection_string, hub)
+    old.handle_events("publish", lambda _: None)
+    async with old:
+        pass
+    new = WebPubSubServer(gateway.connection_string, hub, supersede=True)
+    async with new, client(new, "ann") as ann:
+        await ann.join("g")
+        await ann.send_to_group("g", "nobody decides on this any more")
+        assert await data(ann) == "nobody decides on this any more"
+
+
 async def test_a_restarted_gateway_is_found_again() -> None:
     heard: asyncio.Queue[Message] = asyncio.Queue()
     with GatewayProcess() as first:

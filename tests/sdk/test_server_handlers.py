@@ -31,7 +31,7 @@ def intercepts(point: str, text: str | None = None, groups: str = "*") -> Handle
 
 
 def registry(*handlers: Handler) -> Registry:
-    made = Registry()
+    made = Registry(7)
     for one in handlers:
         made.add(one)
     return made
@@ -128,13 +128,14 @@ def test_an_unknown_interception_point_is_refused() -> None:
 
 def test_a_rule_is_declared_once_however_many_handle_it() -> None:
     known = registry(handler("ask"), handler("ask"), handler("connect"))
-    assert known.frame(7) == {
+    assert known.frame() == {
         "type": "handle",
         "rules": [
             {"kind": "event", "pattern": "ask"},
             {"kind": "connect", "pattern": "*"},
         ],
         "window": 7,
+        "supersede": False,
     }
 
 

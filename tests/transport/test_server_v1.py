@@ -213,3 +213,11 @@ def test_both_subprotocols_read_the_same_request(
 def test_every_request_of_the_page_is_in_the_table() -> None:
     known = {frame["type"] for frame, _, _ in REQUESTS}
     assert known == SHAPE.literals("request", "type")
+
+
+@pytest.mark.parametrize("text", ["null", " null ", "", "[1", "1 2"])
+def test_json_in_cbor_must_be_json_that_clients_can_be_told(text: str) -> None:
+    frame = {"type": "publish", "id": 1, "dataType": "json", "data": text}
+    refused = CborServer().decode(cbor2.dumps(frame), False)
+    assert isinstance(refused, servers.Unclear)
+    assert refused.request_id == 1

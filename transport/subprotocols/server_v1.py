@@ -181,6 +181,8 @@ def _json_text(text: str) -> Payload:
         msgspec.json.decode(raw, type=msgspec.Raw)
     except (msgspec.DecodeError, RecursionError) as error:
         raise ValueError(f"data is not JSON: {error}") from None
+    if raw.strip() == b"null":
+        raise ValueError("data must not be null")
     return payloads.Json(raw)
 
 

@@ -34,7 +34,6 @@ class DeclaringServer:
         declarations: Tells the gateway.
         listening: Its functions that hear things.
         registry: Its functions that handle events.
-        window: Events that the gateway may give it at a time.
     """
 
     def __init__(
@@ -43,14 +42,15 @@ class DeclaringServer:
         declarations: Declarations,
         listening: Listening,
         registry: Registry,
-        window: int,
     ) -> None:
         self.roles = roles
         self._declarations = declarations
         self._listening = listening
         self._registry = registry
-        self._window = window
         self._draining = False
+        if registry.supersede:
+            self._needs(ServerRole.SUBSCRIBER)
+            declarations.declare(_HANDLE, registry.frame)
 
     @property
     def lost(self) -> int:
@@ -219,7 +219,7 @@ class DeclaringServer:
         self._registry.add(handler)
         return self._declarations.declare(
             _HANDLE,
-            lambda: self._registry.frame(self._window),
+            self._registry.frame,
             lambda: self._registry.remove(handler),
         )
 

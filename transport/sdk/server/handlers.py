@@ -106,9 +106,16 @@ def interception_rule(point: str, text: str | None, groups: str) -> Rule:
 
 
 class Registry:
-    """The handlers of one server, in order."""
+    """The handlers of one server, in order.
 
-    def __init__(self) -> None:
+    Args:
+        window: Events that the gateway may give the server at a time.
+        supersede: Whether what servers declared that are gone is to be forgotten.
+    """
+
+    def __init__(self, window: int, *, supersede: bool = False) -> None:
+        self._window = window
+        self.supersede = supersede
         self._handlers: dict[str, tuple[Handler, ...]] = {}
 
     def add(self, handler: Handler) -> None:
@@ -148,10 +155,14 @@ class Registry:
         every = (one.rule for group in self._handlers.values() for one in group)
         return tuple(dict.fromkeys(every))
 
-    def frame(self, window: int) -> Map:
+    def frame(self) -> Map:
         """Give the frame that declares them all."""
-        rules = self.rules()
-        return {"type": "handle", "rules": list(map(_said, rules)), "window": window}
+        return {
+            "type": "handle",
+            "rules": list(map(_said, self.rules())),
+            "window": self._window,
+            "supersede": self.supersede,
+        }
 
 
 def _said(rule: Rule) -> Map:

@@ -62,6 +62,8 @@ class WebPubSubServer(DeclaringServer, SendingServer):
             joined by ``+`` or as a list.
         protocol: ``cbor``, or ``json`` for those who want to read along.
         window: Events that the gateway may give it before it has answered some.
+        supersede: Whether, while this server is attached, events are expected to be
+            taken by attached servers only: what those took that are gone is forgotten.
         timeout: Seconds a call waits for a connection and an answer, unless it says
             otherwise.
         connect_timeout: Seconds an attempt to connect may take, and all first ones.
@@ -86,6 +88,7 @@ class WebPubSubServer(DeclaringServer, SendingServer):
         *,
         protocol: str = "cbor",
         window: int = 1000,
+        supersede: bool = False,
         timeout: float = 10.0,
         connect_timeout: float = 10.0,
         drain_timeout: float = 10.0,
@@ -98,9 +101,9 @@ class WebPubSubServer(DeclaringServer, SendingServer):
     ) -> None:
         place, hub = parse_connection_string(connection_string), read_hub(hub)
         may, codec = read_roles(roles), read_protocol(protocol)
-        within(window, "window", 10_000)
         self._threads = Threads(within(threads, "threads", 1000))
-        declarations, registry = Declarations(timeout), Registry()
+        registry = Registry(within(window, "window", 10_000), supersede=supersede)
+        declarations = Declarations(timeout)
         self._runner = Runner(registry, self._threads, window, hub)
         self._link = Link(
             ServerDialer(place, hub, may, codec, message_size, keep_alive, tls),
@@ -113,7 +116,7 @@ class WebPubSubServer(DeclaringServer, SendingServer):
         listening = Listening(
             declarations, self._threads, within(inbox, "inbox", 10**6)
         )
-        DeclaringServer.__init__(self, may, declarations, listening, registry, window)
+        DeclaringServer.__init__(self, may, declarations, listening, registry)
         SendingServer.__init__(self, place, hub, Orders(self._link))
         self._drain_timeout = drain_timeout
         self._entered = self._closing = False
