@@ -57,7 +57,7 @@ def test_the_reference_states_the_defaults_in_force() -> None:
         for line in (REFERENCE / "settings.md").read_text().splitlines()
         if line.startswith("| `") and len(cells := line.strip("| ").split("|")) > 2
     }
-    for struct in (Limits, HandlerSettings):
+    for struct in (Limits, HandlerSettings, HubSettings):
         for field in msgspec.structs.fields(struct):
             if isinstance(field.default, bool):
                 assert rows[field.name] == f"`{field.default}`".lower(), field.name

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 
 from hubbub.actors.messages import pushes
 from hubbub.sdk.client.protocols import Answer
+from hubbub.sdk.closing import why
 from hubbub.sdk.errors import AckError, ConnectionLost, ProtocolError
 from hubbub.sdk.messages import Message
 
@@ -96,7 +97,7 @@ class Session:
         try:
             await self._socket.send(frame)
         except ConnectionClosed as closed:
-            raise ConnectionLost(_reason(closed)) from None
+            raise ConnectionLost(why(closed)) from None
 
     async def ask(self, request: Said, ack_id: int) -> None:
         """Send a request and wait for its answer.
@@ -154,7 +155,7 @@ class Session:
                 self._take(arrival)
         except ConnectionClosed as closed:
             if not self._closing:
-                reason = _reason(closed)
+                reason = why(closed)
         except ProtocolError as error:
             reason = str(error)
             self._code = _GARBAGE
@@ -185,13 +186,3 @@ class Session:
         for answered in self._asked.values():
             if not answered.done():
                 answered.set_result(None)
-
-
-def _reason(closed: ConnectionClosed) -> str:
-    """Say why a socket is closed, in the words of who closed it."""
-    received, sent = closed.rcvd, closed.sent
-    if received is not None and (sent is None or closed.rcvd_then_sent):
-        return f"the gateway closed it with {int(received.code)} {received.reason}"
-    if sent is not None:
-        return f"closed with {int(sent.code)} {sent.reason}"
-    return "the socket was cut"

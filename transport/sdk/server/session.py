@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from websockets.exceptions import ConnectionClosed, InvalidState
 
+from hubbub.sdk.closing import why
 from hubbub.sdk.errors import AckError, ConnectionLost, ProtocolError
 from hubbub.sdk.server import frames
 
@@ -262,13 +263,3 @@ class Session:
         for reply in tuple(self._asked.values()):
             if not reply.done():
                 reply.set_result(None)
-
-
-def why(closed: ConnectionClosed) -> str:
-    """Say why a socket is closed, in the words of who closed it."""
-    received, sent = closed.rcvd, closed.sent
-    if received is not None and (sent is None or closed.rcvd_then_sent):
-        return f"the gateway closed it with {int(received.code)} {received.reason}"
-    if sent is not None:
-        return f"closed with {int(sent.code)} {sent.reason}"
-    return "the socket was cut"
