@@ -66,7 +66,7 @@ async def test_the_program_does_what_it_says(gateway: GatewayProcess) -> None:
     async with server:
         await server.publish("group", "data")
         await server.handle_event("connect", on_connect)
-        await server.handle_event("disconnected", on_disconnected)
+        await server.handle_event("disconnect", on_disconnected)
         await server.handle_events("publish", on_publish, filter="group eq 'moderated'")
         await server.handle_events(
             "subscribe", on_subscribe, filter="startswith(group, 'staff')"
@@ -120,7 +120,7 @@ def test_the_program_runs_without_asyncio(gateway: GatewayProcess) -> None:
     )
     server.subscribe("group", lambda message: heard.put(message.data))
     server.handle_event("connect", lambda _: Accept(user_id="bob", groups=("group",)))
-    server.handle_event("disconnected", lambda event: heard.put(event.reason))
+    server.handle_event("disconnect", lambda event: heard.put(event.reason))
     server.handle_events("publish", lambda _: Deny("no"), filter="group eq 'm'")
     server.handle_events("subscribe", lambda _: Deny("no"), filter="group eq 's'")
     with server:

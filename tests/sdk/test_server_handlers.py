@@ -6,12 +6,13 @@ import pytest
 
 from hubbub.actors.messages import events
 from hubbub.actors.messages.payload import Text
+from hubbub.actors.messages.servers import Rule
 from hubbub.sdk.server.handlers import (
     MOST_RULES,
     Handler,
     Registry,
+    check_point,
     event_rule,
-    interception_rule,
 )
 
 ANN = events.Client("chat", "c1", "ann", "json.webpubsub.azure.v1")
@@ -27,7 +28,7 @@ def handler(name: str, text: str | None = None, groups: str | None = None) -> Ha
 
 
 def intercepts(point: str, text: str | None = None, groups: str = "*") -> Handler:
-    return Handler(interception_rule(point, text, groups), print)
+    return Handler(event_rule(point, text, groups), print)
 
 
 def registry(*handlers: Handler) -> Registry:
@@ -103,9 +104,6 @@ def test_handlers_that_only_the_gateway_can_tell_apart_are_refused(
         ("ask", "userId eq", None, "Syntax error"),
         ("ask", "nothing eq 1", None, "nothing"),
         ("ask.*\\", None, None, "."),
-        ("disconnect", None, None, '"disconnected"'),
-        ("publish", None, None, 'handle_events\\("publish"\\)'),
-        ("subscribe", None, None, 'write "subscribe,"'),
     ],
 )
 def test_rules_that_cannot_be_meant_are_refused(
@@ -121,9 +119,18 @@ def test_a_user_event_may_have_the_name_of_an_interception_point() -> None:
     assert known.find(asks(ANN, "other")) is None
 
 
+def test_the_end_of_a_connection_may_be_called_disconnect() -> None:
+    assert event_rule("disconnect", None, None).kind == "disconnected"
+
+
+@pytest.mark.parametrize("point", ["publish", "subscribe"])
+def test_an_interception_point_is_an_event_too(point: str) -> None:
+    assert event_rule(point, None, "g.*") == Rule(point, "g.*")
+
+
 def test_an_unknown_interception_point_is_refused() -> None:
     with pytest.raises(ValueError, match="publish or subscribe"):
-        interception_rule("connect", None, "*")
+        check_point("connect")
 
 
 def test_a_rule_is_declared_once_however_many_handle_it() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from hubbub.sdk.server.handlers import check_point
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -90,16 +92,23 @@ class BlockingDeclaringServer:
     ) -> Callable[[F], F] | None:
         """Let a function handle an event; without one, be a decorator."""
         server = self._server
-        return self._handle(
-            lambda function: server.handle_event(
-                name, function, filter=filter, groups=groups
-            ),
-            handler,
-        )
+
+        def decorate(function: F) -> F:
+            self._declare(
+                lambda: server.handle_event(
+                    name, function, filter=filter, groups=groups
+                )
+            )
+            return function
+
+        if handler is None:
+            return decorate
+        decorate(handler)
+        return None
 
     @overload
     def handle_events(
-        self, point: str, *, groups: str = "*", filter: str | None = None
+        self, point: str, *, filter: str | None = None, groups: str | None = None
     ) -> Callable[[F], F]: ...
 
     @overload
@@ -108,8 +117,8 @@ class BlockingDeclaringServer:
         point: str,
         handler: Callable[[Any], Any],
         *,
-        groups: str = "*",
         filter: str | None = None,
+        groups: str | None = None,
     ) -> None: ...
 
     def handle_events(
@@ -117,37 +126,20 @@ class BlockingDeclaringServer:
         point: str,
         handler: Callable[[Any], Any] | None = None,
         *,
-        groups: str = "*",
         filter: str | None = None,  # noqa: A002 - the word of the service
+        groups: str | None = None,
     ) -> Callable[[F], F] | None:
         """Let a function decide what clients may ``publish`` or ``subscribe`` to."""
-        server = self._server
-        return self._handle(
-            lambda function: server.handle_events(
-                point, function, groups=groups, filter=filter
-            ),
-            handler,
-        )
+        check_point(point)
+        if handler is None:
+            return self.handle_event(point, filter=filter, groups=groups)
+        return self.handle_event(point, handler, filter=filter, groups=groups)
 
     def _declare(self, say: Callable[[], Declared]) -> None:
         if self._loop.is_running:
             self._loop.run(_in_force(say))
         else:
             say()
-
-    def _handle(
-        self,
-        say: Callable[[Callable[[Any], Any]], Declared],
-        handler: Callable[[Any], Any] | None,
-    ) -> Callable[[F], F] | None:
-        def decorate(function: F) -> F:
-            self._declare(lambda: say(function))
-            return function
-
-        if handler is None:
-            return decorate
-        decorate(handler)
-        return None
 
 
 async def _in_force(say: Callable[[], Declared]) -> None:

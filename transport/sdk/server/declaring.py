@@ -9,15 +9,14 @@ from hubbub.sdk.errors import AckError, ClosedError
 from hubbub.sdk.server.handlers import (
     Handler,
     Registry,
+    check_point,
     event_rule,
-    interception_rule,
 )
 from hubbub.sdk.server.orders import to_group
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hubbub.actors.messages.servers import Rule
     from hubbub.sdk.server.declarations import Declarations, Declared
     from hubbub.sdk.server.listening import Listening
 
@@ -146,13 +145,15 @@ class DeclaringServer:
         """Let a function handle an event; without one, be a decorator.
 
         Args:
-            name: ``connect``, ``connected``, ``disconnected``, ``joined``, ``left``,
-                or a pattern of user events' names (``order.*``).
+            name: ``connect``, ``connected``, ``disconnected``, ``joined``, ``left``; an
+                interception point, ``publish`` or ``subscribe``, when a client wants to
+                publish to a group or to join one; or a pattern of user events' names
+                (``order.*``; ``publish,`` for one that is called publish).
             handler: Takes the event, and returns an outcome or None for consent; for
                 a user event it may return what is to be sent back.
             filter: An expression over the connection and the event; only events for
                 which it holds are sent here.
-            groups: For ``joined`` and ``left``, a pattern of groups.
+            groups: A pattern of groups, for what is about a group.
 
         Returns:
             Await it to know that it is in force; or the decorator.
@@ -164,45 +165,6 @@ class DeclaringServer:
             ClosedError: The server takes no more events.
         """
         rule = event_rule(name, filter, groups)
-        return self._handle(rule, handler)
-
-    @overload
-    def handle_events(
-        self, point: str, *, groups: str = "*", filter: str | None = None
-    ) -> Callable[[F], F]: ...
-
-    @overload
-    def handle_events(
-        self,
-        point: str,
-        handler: Callable[[Any], Any],
-        *,
-        groups: str = "*",
-        filter: str | None = None,
-    ) -> Declared: ...
-
-    def handle_events(
-        self,
-        point: str,
-        handler: Callable[[Any], Any] | None = None,
-        *,
-        groups: str = "*",
-        filter: str | None = None,  # noqa: A002 - the word of the service
-    ) -> Declared | Callable[[F], F]:
-        """Let a function decide what clients may do; without one, be a decorator.
-
-        Args:
-            point: ``publish``, when a client wants to publish to a group, or
-                ``subscribe``, when one wants to join a group.
-            handler: Takes the event, and returns ``Allow``, ``Deny`` or None.
-            groups: A pattern of groups.
-            filter: As for ``handle_event``, like what is returned and raised.
-        """
-        return self._handle(interception_rule(point, filter, groups), handler)
-
-    def _handle(
-        self, rule: Rule, handler: Callable[[Any], Any] | None
-    ) -> Declared | Callable[[F], F]:
         if handler is not None:
             return self._register(Handler(rule, handler))
 
@@ -211,6 +173,42 @@ class DeclaringServer:
             return function
 
         return decorate
+
+    @overload
+    def handle_events(
+        self, point: str, *, filter: str | None = None, groups: str | None = None
+    ) -> Callable[[F], F]: ...
+
+    @overload
+    def handle_events(
+        self,
+        point: str,
+        handler: Callable[[Any], Any],
+        *,
+        filter: str | None = None,
+        groups: str | None = None,
+    ) -> Declared: ...
+
+    def handle_events(
+        self,
+        point: str,
+        handler: Callable[[Any], Any] | None = None,
+        *,
+        filter: str | None = None,  # noqa: A002 - the word of the service
+        groups: str | None = None,
+    ) -> Declared | Callable[[F], F]:
+        """Let a function decide what clients may ``publish``, or ``subscribe`` to.
+
+        As ``handle_event``, for those two alone; the function returns ``Allow``,
+        ``Deny`` or None.
+
+        Raises:
+            ValueError: There is no such interception point, or as above.
+        """
+        check_point(point)
+        if handler is None:
+            return self.handle_event(point, filter=filter, groups=groups)
+        return self.handle_event(point, handler, filter=filter, groups=groups)
 
     def _register(self, handler: Handler) -> Declared:
         self._needs(ServerRole.SUBSCRIBER)

@@ -19,17 +19,14 @@ if TYPE_CHECKING:
     from hubbub.actors.messages import events
     from hubbub.sdk.server.frames import Map
 
-SYSTEM: Final = frozenset({"connect", "connected", "disconnected", "joined", "left"})
-"""Names of events that are not a user's."""
-PRESENCE: Final = frozenset({"joined", "left"})
+SYSTEM: Final = frozenset({"connect", "connected", "disconnected"})
+"""Names of events that are not a user's, and not about a group."""
 INTERCEPTIONS: Final = frozenset({"publish", "subscribe"})
+GROUPED: Final = frozenset({"joined", "left"}) | INTERCEPTIONS
+"""Names of presence events and interception points, which are about a group."""
 
-_MISTAKEN: Final = {
-    "disconnect": 'the event after the end of a connection is "disconnected"',
-    "publish": 'the interception point is for handle_events("publish")',
-    "subscribe": 'the interception point is for handle_events("subscribe")',
-}
-"""Names that are hardly meant to be those of user events."""
+_ALIASES: Final = {"disconnect": "disconnected"}
+"""What people say for it."""
 
 MOST_RULES: Final = 100
 """Rules that a gateway takes from one server."""
@@ -61,48 +58,41 @@ def is_async(function: Function) -> bool:
 
 
 def event_rule(name: str, text: str | None, groups: str | None) -> Rule:
-    """Make the rule for a system event, or for user events by pattern.
+    """Make the rule for a system event, an interception point, or user events.
 
     Args:
         name: The event's name, or a pattern of user events' names.
         text: The filter.
-        groups: The pattern of groups, for ``joined`` and ``left``.
+        groups: The pattern of groups, for what is about a group.
 
     Raises:
         ValueError: There can be no such rule.
     """
-    if name not in SYSTEM:
-        if groups is not None:
-            raise ValueError("a user event is not about a group: leave groups out")
-        if name in _MISTAKEN:
-            text = f'for a user event of that name write "{name},"'
-            raise ValueError(f"{_MISTAKEN[name]}; {text}")
-        if not name.strip(", "):
-            raise ValueError("the pattern of user events is empty")
-        rule = Rule("event", name, text or None)
-    elif name in PRESENCE:
-        rule = Rule(name, groups or "*", text or None)
+    kind = _ALIASES.get(name, name)
+    if kind in GROUPED:
+        rule = Rule(kind, "*" if groups is None else groups, text or None)
     elif groups is not None:
         raise ValueError(f"the event {name} is not about a group: leave groups out")
+    elif kind in SYSTEM:
+        rule = Rule(kind, "*", text or None)
+    elif not name.strip(", "):
+        raise ValueError("the pattern of user events is empty")
     else:
-        rule = Rule(name, "*", text or None)
+        rule = Rule("event", name, text or None)
     check(rule)
     return rule
 
 
-def interception_rule(point: str, text: str | None, groups: str) -> Rule:
-    """Make the rule for an interception point.
+def check_point(point: str) -> None:
+    """Refuse what is no interception point.
 
     Raises:
-        ValueError: There can be no such rule.
+        ValueError: It is none.
     """
     if point not in INTERCEPTIONS:
         raise ValueError(
             f"there is no interception point {point!r}: it is publish or subscribe"
         )
-    rule = Rule(point, groups, text or None)
-    check(rule)
-    return rule
 
 
 class Registry:
