@@ -25,6 +25,7 @@ from hubbub.transport.cli_options import (
 from hubbub.transport.cli_output import errors_for_people, hint, out, result
 from hubbub.transport.cli_scenarios import scenarios
 from hubbub.transport.cli_serve import serve
+from hubbub.transport.cli_trace import trace
 from hubbub.transport.configuration import CONFIG_FILE, Flags
 from hubbub.transport.wire.audience import client_url
 
@@ -105,6 +106,7 @@ def token(  # noqa: PLR0913, PLR0917 - a parameter for each flag, as typer wants
 app.command()(connect)
 app.command()(publish)
 app.command()(listen)
+app.command()(trace)
 app.command()(scenarios)
 
 
