@@ -50,7 +50,7 @@ check: dev
 	$(BIN)/mypy tests
 
 test: check
-	$(BIN)/pytest $(TESTS)
+	$(BIN)/pytest -n auto --dist loadfile $(TESTS)
 
 scenarios: $(BIN)/hubbub
 	@$(BIN)/hubbub scenarios --all

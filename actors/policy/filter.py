@@ -33,6 +33,12 @@ class Filter:
         """Tell whether this connection is meant."""
         return self._predicate(subject)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Filter) and self.text == other.text
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
     def __repr__(self) -> str:
         return f"Filter({self.text!r})"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 SECONDS = 5.0
 MEMBER = ("webpubsub.sendToGroup", "webpubsub.joinLeaveGroup")
-hubs = (f"sdk{number}" for number in itertools.count())
+hubs = (f"commands{number}" for number in itertools.count())
 
 protocols = pytest.mark.parametrize("protocol", ["cbor", "json"])
 

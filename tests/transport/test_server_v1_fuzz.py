@@ -114,7 +114,19 @@ def test_a_damaged_frame_is_a_request_or_a_violation(
         outcome(codec, data[:place] + junk + data[place + len(junk) :])
 
 
-@given(frames)
+def is_big(value: Any) -> bool:
+    """Tell whether CBOR needs a tag, which the protocol has not, for a number."""
+    match value:
+        case dict():
+            return any(map(is_big, value.values()))
+        case list():
+            return any(map(is_big, value))
+        case int():
+            return not -(2**64) <= value < 2**64
+    return False
+
+
+@given(frames.filter(lambda frame: not is_big(frame)))
 def test_both_subprotocols_agree_on_frames_without_data(frame: dict[str, Any]) -> None:
     frame = {key: value for key, value in frame.items() if key != "data"}
     in_json = outcome(JSON, json.dumps(frame).encode())
