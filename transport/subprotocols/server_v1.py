@@ -6,6 +6,7 @@ the event it answers, is refused alone.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import cbor2
@@ -54,9 +55,12 @@ class _Boxed(msgspec.Struct):
     frame: frames.AnyFrame
 
 
-_decode_frame: Callable[[bytes], frames.AnyFrame] = msgspec.json.Decoder(
-    frames.AnyFrame
-).decode
+@cache
+def _frame_decoder() -> msgspec.json.Decoder[frames.AnyFrame]:
+    """Make the decoder when the first server attaches: it takes some 30 ms."""
+    return msgspec.json.Decoder(frames.AnyFrame)
+
+
 _decode_marks: Callable[[bytes], frames.Marks] = msgspec.json.Decoder(
     frames.Marks
 ).decode
@@ -74,7 +78,7 @@ class JsonServer:
         if not text:
             raise ProtocolViolation(1003, "this subprotocol takes text frames only")
         try:
-            frame = _decode_frame(data)
+            frame = _frame_decoder().decode(data)
             return request(frame, lambda: _json_payload(frame))
         except (ProtocolViolation, ValueError, RecursionError) as error:
             return _unclear(error, lambda: _decode_marks(data))

@@ -31,6 +31,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", _MARKER)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Load the gateway for a run that needs one; its first test need not wait."""
+    if any(
+        "hubbub_gateway" in getattr(one, "fixturenames", ()) for one in session.items
+    ):
+        import hubbub.sdk.testing.inside  # noqa: F401, PLC0415 - see the top
+
+
 @pytest.fixture(scope="session")
 def _hubbub_loop() -> Iterator[LoopThread]:
     """The thread that the gateways of a session run in, one after another."""
