@@ -5,17 +5,13 @@ Annotations are read when the program runs: no postponed evaluation here.
 
 import asyncio
 import sys
-import time
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
-import aiohttp
 import msgspec
 import typer
-from yarl import URL
 
-from hubbub.transport.cli_messages import describe, one_line
 from hubbub.transport.cli_options import (
     DEFAULT_HUB,
     DEVELOPMENT_STRING,
@@ -27,20 +23,7 @@ from hubbub.transport.cli_options import (
     check_group,
     gateway_at,
 )
-from hubbub.transport.cli_output import FailedError, errors_for_people, hint, result
-from hubbub.transport.cli_session import (
-    Session,
-    cancelled,
-    connected,
-    refusal,
-    unreachable,
-)
-from hubbub.transport.wire.connection_string import ConnectionString
-from hubbub.transport.wire.tokens import mint
-
-API_VERSION = "2024-12-01"
-_ACCEPTED = 202
-_REST_SECONDS = 30.0
+from hubbub.transport.cli_output import errors_for_people
 
 
 def publish(  # noqa: PLR0913, PLR0917 - a parameter for each flag, as typer wants it
@@ -70,12 +53,14 @@ def publish(  # noqa: PLR0913, PLR0917 - a parameter for each flag, as typer wan
     connection_string: ConnectionStringOption = DEVELOPMENT_STRING,
 ) -> None:
     """Publish a message through the REST interface, as a server does."""
+    from hubbub.transport.cli_network import post  # noqa: PLC0415 - slow
+
     with errors_for_people():
         gateway = gateway_at(connection_string, hub)
         content_type, body = _content(text, json_data, binary)
         path = _path(everyone, group, user, connection)
         url = f"{gateway.endpoint}/api/hubs/{quote(hub, safe='')}{path}/:send"
-        asyncio.run(_post(gateway, url, content_type, body))
+        asyncio.run(post(gateway, url, content_type, body))
 
 
 def listen(
@@ -103,12 +88,14 @@ def listen(
     connection_string: ConnectionStringOption = DEVELOPMENT_STRING,
 ) -> None:
     """Join groups and print each message; messages to all or to the user come too."""
+    from hubbub.transport.cli_network import print_messages  # noqa: PLC0415 - slow
+
     with errors_for_people():
         gateway = gateway_at(connection_string, hub)
         for group in groups or ():
             check_group(group)
         address = address_for(gateway, hub, user, JOIN_AND_SEND)
-        asyncio.run(_listen(address, groups or [], as_json, number, timeout))
+        asyncio.run(print_messages(address, groups or [], as_json, number, timeout))
 
 
 def _content(
@@ -153,66 +140,3 @@ def _path(
             "give one target: --all, --group, --user or --connection"
         )
     return paths[0]
-
-
-async def _post(
-    gateway: ConnectionString, url: str, content_type: str, body: bytes
-) -> None:
-    token = mint(gateway.access_key, audience=url, now=time.time(), lifetime=60)
-    headers = {"Authorization": f"Bearer {token}", "Content-Type": content_type}
-    whole = aiohttp.ClientTimeout(total=_REST_SECONDS)
-    address = URL(f"{url}?api-version={API_VERSION}", encoded=True)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=whole) as http,
-            http.post(address, data=body, headers=headers) as response,
-        ):
-            if response.status != _ACCEPTED:
-                raise FailedError(refusal(response.status, await _detail(response)))
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise FailedError(unreachable(url, error)) from error
-    hint("published")
-
-
-async def _detail(response: aiohttp.ClientResponse) -> str:
-    """Read what the gateway says is wrong."""
-    try:
-        body = msgspec.json.decode(await response.read(), type=dict[str, object])
-    except msgspec.MsgspecError:
-        return ""
-    return str(body.get("message") or "")
-
-
-async def _listen(
-    address: str,
-    groups: list[str],
-    as_json: bool,
-    number: int | None,
-    seconds: float | None,
-) -> None:
-    """Print messages until there were enough, or time is up."""
-    try:
-        async with asyncio.timeout(seconds), connected(address) as session:
-            printing = asyncio.ensure_future(_print(session, as_json, number))
-            try:
-                for group in groups:
-                    await session.request(type="joinGroup", group=group)
-                hint(f"listening to {', '.join(groups) or 'messages to all and to me'}")
-                await printing
-            finally:
-                await cancelled(printing)
-    except TimeoutError:
-        if number is not None:
-            said = f"not {number} messages within {seconds:g} seconds"
-            raise FailedError(said) from None
-
-
-async def _print(session: Session, as_json: bool, number: int | None) -> None:
-    seen = 0
-    async for frame, text in session.messages():
-        if frame.type == "message":
-            result(one_line(text) if as_json else describe(frame))
-            seen += 1
-            if seen == number:
-                return
-    raise FailedError(session.ending)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubbub.transport.cli_connect import UsageError, parse
+from hubbub.transport.cli_conversation import UsageError, parse
 from support.commands import Place, place_at
 
 if TYPE_CHECKING:
