@@ -32,6 +32,7 @@ class Pending(msgspec.Struct, frozen=True):
     delivery: events.Delivery
     taker: Worker | Seat | None
     timer: Timer
+    turn: int
 
 
 class Ledger:
@@ -44,6 +45,7 @@ class Ledger:
     def __init__(self, upstream: LoopActor) -> None:
         self._upstream = upstream
         self._pending: dict[Key, Pending] = {}
+        self._turns = 0
         self._lanes = Lanes()
         self._quiet: list[commands.Receipt] = []
 
@@ -61,8 +63,9 @@ class Ledger:
             self._lanes.enter(key[0])
         else:
             before.timer.cancel()
-        timer = self._upstream.after(seconds, Expired(key))
-        self._pending[key] = Pending(delivery, taker, timer)
+        self._turns = turn = self._turns + 1
+        timer = self._upstream.after(seconds, Expired(key, turn))
+        self._pending[key] = Pending(delivery, taker, timer, turn)
         return key
 
     def find(self, key: Key) -> Pending | None:

@@ -96,8 +96,8 @@ class Upstream(LoopActor):
                     self.dispatch(message)
             case events.Answered(connection_id=connection_id, event_id=event_id):
                 self._answered((connection_id, event_id), message.outcome)
-            case Expired(key=key):
-                self._expired(key)
+            case Expired(key=key, turn=turn):
+                self._expired(key, turn)
             case Declare():
                 self._servers.declare(message)
             case Retire(server=server, receipt=receipt):
@@ -184,10 +184,10 @@ class Upstream(LoopActor):
         # Nobody waits for what a notice comes to.
         self._finish(key, None if type(event) in _NOTICES else outcome)
 
-    def _expired(self, key: Key) -> None:
+    def _expired(self, key: Key, turn: int) -> None:
         pending = self.ledger.find(key)
-        if pending is None:
-            return
+        if pending is None or pending.turn != turn:
+            return  # answered, or given to another, while this was in the mail
         event, taker = pending.delivery.event, pending.taker
         logger.warning("%s did not answer %s in time", _name(taker), _at(event))
         if taker is None:

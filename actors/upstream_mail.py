@@ -71,9 +71,13 @@ class Quiesce(msgspec.Struct, frozen=True):
 
 
 class Expired(msgspec.Struct, frozen=True):
-    """An event's time is up, a message to oneself."""
+    """An event's time is up, a message to oneself.
+
+    ``turn`` tells the time that is meant from one that was set for the event later.
+    """
 
     key: Key
+    turn: int
 
 
 ToUpstream: TypeAlias = (

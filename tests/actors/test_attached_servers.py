@@ -146,6 +146,23 @@ def test_an_event_is_not_given_to_server_after_server_for_ever(stage: Stage) -> 
     assert client.acks == [(1, "InternalServerError")]
 
 
+def test_a_timer_of_a_lost_server_does_not_end_the_next_ones_time(
+    stage: Stage,
+) -> None:
+    first, second = stage.serve(EVENT), stage.serve(EVENT)
+    client = stage.join("ann")
+    told(stage, client, say())
+    first.send(requests.SocketClosed(1006, ""))
+    upstream = stage._actor(stage.hub())._upstream
+    (stale,) = [timer._message for timer in stage._actor(upstream)._place.timers or ()]
+    stage.settle()
+    upstream.post(stale)  # it had fired when the server's end was still in the mail
+    stage.settle()
+    assert client.acks == []
+    second.answer(events.Respond())
+    assert client.acks == [(1, True)]
+
+
 def test_without_another_server_an_event_waits_for_one_to_attach(stage: Stage) -> None:
     server, client = stage.serve(EVENT), stage.join("ann")
     told(stage, client, say())
