@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import msgspec
 
+from hubbub.actors.ledger import key_of
 from hubbub.actors.messages import events, internal
 from hubbub.actors.policy.routes import absence, failure
-from hubbub.actors.seats import Key, Seat, Seats
+from hubbub.actors.seats import Key, Seat, Seats, ServerRef
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,6 +73,7 @@ class Attached:
         self.seats = Seats(subject_of)
         self._waiting = 0
         self._vacant: dict[Key, None] = {}
+        self._hosted: dict[Key, None] = {}
         self._left_at = desk.now()
 
     # Events.
@@ -93,6 +95,44 @@ class Attached:
             seat.waiting[key] = None
             self._waiting += 1
 
+    def host(self, delivery: events.Delivery, server: Address) -> None:
+        """Hand over an event of another gateway's, which chose this server for it.
+
+        If the server is gone, that gateway hears so, and chooses another.
+        """
+        seat, key = self.seats.find(server), key_of(delivery)
+        if seat is None or self._desk.ledger.find(key) is not None:
+            return
+        if self._waiting >= MOST_WAITING and not seat.has_room():
+            reason = "The servers are too busy."
+            outcome = failure(delivery.event, reason)
+            delivery.reply_to.post(events.Answered(*key, outcome))
+            return
+        self._hosted[key] = None
+        self.give(delivery, seat)
+
+    def is_hosted(self, key: Key) -> bool:
+        """Tell whether an event is another gateway's."""
+        return key in self._hosted
+
+    def recall(self, key: Key) -> None:
+        """Take an event back, whose time was up at its own gateway."""
+        pending = self._desk.ledger.find(key)
+        if pending is None or key not in self._hosted:
+            return
+        seat = pending.taker
+        if isinstance(seat, Seat):
+            if key in seat.under_way:
+                seat.server.post(events.Withdrawn(*key))
+            self._drop_hosted(key, seat)
+
+    def _drop_hosted(self, key: Key, seat: Seat) -> None:
+        """Forget an event of another gateway's without an answer."""
+        self._desk.ledger.close(key)
+        self.over(key, seat)
+        self._desk.ledger.leave(key[0], None)
+        self._desk.ledger.tell_quiet()
+
     def are_expected(self, event: events.Event) -> bool:
         """Tell whether an event is for a server although none is there."""
         required = self._desk.setup.required and isinstance(event, events.Connect)
@@ -109,6 +149,7 @@ class Attached:
 
     def over(self, key: Key, taker: Seat | None) -> None:
         """Hear that an event is over which a server had, or would have had."""
+        self._hosted.pop(key, None)
         if taker is None:
             self._vacant.pop(key, None)
             return
@@ -130,6 +171,7 @@ class Attached:
             declare.rules,
             declare.window,
             supersede=declare.supersede,
+            remote=declare.remote,
         ):
             if receipt is not None:
                 receipt.pay(found=False)
@@ -143,7 +185,7 @@ class Attached:
             seat.pay()
             self._serve(seat)
 
-    def retire(self, server: Address, receipt: Receipt | None) -> None:
+    def retire(self, server: ServerRef, receipt: Receipt | None) -> None:
         """Give a server no more; pay once it has answered what it has."""
         seat = self.seats.find(server)
         if seat is not None:
@@ -156,7 +198,7 @@ class Attached:
         if receipt is not None:
             receipt.pay()
 
-    def leave(self, server: Address) -> None:
+    def leave(self, server: ServerRef) -> None:
         """Give to others what a server had that is gone."""
         seat = self.seats.remove(server)
         if seat is None:
@@ -167,6 +209,9 @@ class Attached:
             count = len(seat.under_way)
             logger.warning("a server is gone with %d events unanswered", count)
         for key in tuple(seat.under_way):
+            if key in self._hosted:
+                self._drop_hosted(key, seat)  # its own gateway gives it on
+                continue
             seat.drop(key)
             again = self._desk.ledger.delivery(key)
             if again.attempt >= MOST_ATTEMPTS:
@@ -180,6 +225,9 @@ class Attached:
     def _give_away(self, seat: Seat) -> None:
         """Let others have what waits for a server."""
         for key in tuple(seat.waiting):
+            if key in self._hosted:
+                self._drop_hosted(key, seat)
+                continue
             self._waiting -= 1
             seat.drop(key)
             self._desk.dispatch(self._desk.ledger.delivery(key))
@@ -199,5 +247,5 @@ class Attached:
             bool(known("subscribe")),
             tuple(rule.pattern for rule in known("joined")),
             tuple(rule.pattern for rule in known("left")),
-            receipt,
+            receipt=receipt,
         )

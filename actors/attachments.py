@@ -5,7 +5,7 @@ A part of the hub: it runs in the hub's turns, and only the hub may touch it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hubbub.actors.server import Leaving, Server
 from hubbub.actors.upstream_mail import Declare, Leave
@@ -30,17 +30,27 @@ class Attachments:
         self._hub = hub
         self._membership = membership
         self._ids: dict[Address, str] = {}
-        self._declared: dict[Address, Declare] = {}
+        self._addresses: dict[str, Address] = {}
+        self._declared: dict[Ref[Any], Declare] = {}
 
     def __len__(self) -> int:
         return len(self._ids)
 
-    def admit(self, admit: internal.AdmitServer, upstream: Ref[ToUpstream]) -> None:
+    def admit(self, admit: internal.AdmitServer) -> None:
         """Start the actor of a server that stands at the door."""
         number = self._hub.dispatcher.random.getrandbits(104)
         server_id, hub = f"server-{number:026x}", self._hub.address
-        address = self._hub.spawn(lambda: Server(server_id, admit, hub, upstream))
+        address = self._hub.spawn(lambda: Server(server_id, admit, hub))
         self._ids[address] = server_id
+        self._addresses[server_id] = address
+
+    def id_of(self, server: Ref[Any]) -> str | None:
+        """Give the id of a server that is here."""
+        return self._ids.get(server)  # type: ignore[call-overload, no-any-return] # an address, or not found
+
+    def address_of(self, server_id: str) -> Address | None:
+        """Give the address of a server that is here."""
+        return self._addresses.get(server_id)
 
     def declare(self, declare: Declare, upstream: Ref[ToUpstream]) -> None:
         """Pass on what a server takes, and keep it for an upstream that restarts."""
@@ -55,15 +65,16 @@ class Attachments:
             for one in self._declared.values()
         )
 
-    def ended(self, address: Address, upstream: Ref[ToUpstream]) -> bool:
-        """Hear that a child has ended; True if it was a server."""
+    def ended(self, address: Address, upstream: Ref[ToUpstream]) -> str | None:
+        """Hear that a child has ended; gives its id if it was a server."""
         server_id = self._ids.pop(address, None)
         if server_id is None:
-            return False
+            return None
+        del self._addresses[server_id]
         self._declared.pop(address, None)
         self._membership.forget_server(server_id)
         upstream.post(Leave(address))
-        return True
+        return server_id
 
     def dismiss(self) -> None:
         """Close every server's socket: the gateway is about to end."""

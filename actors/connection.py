@@ -11,22 +11,20 @@ from typing import TYPE_CHECKING, assert_never
 import msgspec
 
 from hubbub.actors.acks import Acks
-from hubbub.actors.group_requests import GroupRequests
+from hubbub.actors.entrance import Entrance
+from hubbub.actors.group_requests import FORBIDDEN, GroupRequests
 from hubbub.actors.messages import commands, events, internal, pushes, requests
 from hubbub.actors.policy import asking
-from hubbub.actors.policy.admittance import admittance, question
 from hubbub.actors.policy.waiting import Pending, Waiting, Wish
 from hubbub.actors.runtime.actor import LoopActor
 
 if TYPE_CHECKING:
-    from types import TracebackType
+    from collections.abc import Callable
 
     from hubbub.actors.policy.asking import Question
     from hubbub.actors.runtime.address import Ref
     from hubbub.actors.runtime.ports import Socket
 
-_REASON = "no permission to publish to the group of this connection"
-_FORBIDDEN = internal.End(1008, _REASON, _REASON, _REASON)
 _SERVER_ERROR = pushes.AckName.INTERNAL_SERVER_ERROR
 
 
@@ -53,7 +51,7 @@ class Connection(LoopActor):
     ) -> None:
         super().__init__()
         self._client = client
-        self._admit: internal.Admit | None = admit
+        self._entrance: Entrance | None = Entrance(client, admit)
         self._hub = hub
         self._upstream = upstream
         self._socket: Socket | None = None
@@ -66,12 +64,9 @@ class Connection(LoopActor):
 
     def on_start(self) -> None:
         """Ask the event handler whether the client may connect."""
-        if self._admit is None:
-            return
-        client = self._client
-        self._admit.door.attach(self.address, f"{client.hub}/{client.connection_id}")
-        self._waiting.pending = Pending(0)
-        self._tell(question(client, self._next_event(), self._admit.applicant))
+        if self._entrance is not None:
+            self._waiting.pending = Pending(0)
+            self._deliver(self._entrance.ask(self.address, self._next_event()))
 
     def describe(self) -> str:
         """Name this actor in a trace."""
@@ -96,13 +91,15 @@ class Connection(LoopActor):
             case commands.Grant() | commands.Revoke() | commands.HasPermission():
                 self._judge(message)
             case internal.JoinedGroup(group=group):
-                self._tell(events.Joined(self._client, self._next_event(), group))
+                self._tell(events.Joined, group)
             case internal.LeftGroup(group=group):
-                self._tell(events.Left(self._client, self._next_event(), group))
+                self._tell(events.Left, group)
             case internal.Farewell():
                 self._depart()
             case internal.Attention():
                 self._attention = message
+            case internal.Expected():
+                self._enter()
             case _ if self._ended:
                 pass  # what was on its way when the session ended
             case requests.Ping():
@@ -118,27 +115,34 @@ class Connection(LoopActor):
     # Admission.
 
     def _admitted(self, accept: events.Accept) -> None:
-        admit = self._admit
-        if admit is None:
+        """Take the handler's word, and let the client in once the peers know of it."""
+        if self._entrance is None:
             return
-        socket = admit.door.accept(accept.subprotocol)
-        if isinstance(socket, events.Reject):
-            self._refuse(socket.status, socket.reason)
+        expect = self._entrance.accept(accept, self.address)
+        if self._attention.clustered:
+            self._hub.post(expect)
+        else:
+            self._enter()
+
+    def _enter(self) -> None:
+        if self._entrance is None:
             return
-        name, outlet = self._client.connection_id, socket.outlet
-        user_id, roles, groups = admittance(admit.applicant, accept)
-        self._client = client = events.Client(
-            self._client.hub, name, user_id, outlet.subprotocol, accept.state
-        )
+        opened = self._entrance.open()
+        if isinstance(opened, events.Reject):
+            self._refuse(opened)
+            return
+        client, socket, admitted = opened
+        name, outlet = client.connection_id, socket.outlet
+        user_id, roles, groups = admitted
+        self._client, self._socket, self._entrance = client, socket, None
         self._groups = GroupRequests(name, user_id, roles, self._hub, Acks(outlet))
-        self._socket, self._admit = socket, None
         outlet.post(pushes.Connected(name, user_id))
         self._hub.post(internal.Enter(name, user_id, outlet, self.address, groups))
-        self._tell(events.Connected(client, self._next_event()))
+        self._tell(events.Connected)
 
-    def _refuse(self, status: int, reason: str) -> None:
-        if self._admit is not None:
-            self._admit.door.reject(status, reason)
+    def _refuse(self, reject: events.Reject) -> None:
+        if self._entrance is not None:
+            self._entrance.refuse(reject.status, reject.reason)
         self._ended = True
         self.stop()
 
@@ -171,7 +175,7 @@ class Connection(LoopActor):
         """Carry out a wish, after asking where others want to decide on it."""
         if not groups.may(wish):
             if isinstance(wish, requests.PublishFrame):
-                self._end(_FORBIDDEN)
+                self._end(FORBIDDEN)
         elif asking.is_intercepted(wish, self._attention):
             self._ask(wish)
         else:
@@ -182,7 +186,7 @@ class Connection(LoopActor):
     def _ask(self, request: Question) -> None:
         number = self._next_event()
         self._waiting.pending = asking.pending(request, number)
-        self._tell(asking.event(self._client, number, request))
+        self._deliver(asking.event(self._client, number, request))
 
     def _answered(self, answer: events.Answered) -> None:
         pending = self._waiting.answered(answer.event_id)
@@ -194,8 +198,8 @@ class Connection(LoopActor):
         match outcome:
             case events.Accept():
                 self._admitted(outcome)
-            case events.Reject(status=status, reason=reason):
-                self._refuse(status, reason)
+            case events.Reject():
+                self._refuse(outcome)
             case events.Respond():
                 self._responded(pending, outcome)
             case events.Allow():
@@ -270,15 +274,14 @@ class Connection(LoopActor):
         answer that comes later finds the session over.
         """
         self._ended, self._groups, self._reason = True, None, reason
-        if self._admit is None:
+        if self._entrance is None:
             self._hub.post(internal.Gone(self._client.connection_id, self.address))
         else:
             self.stop()
 
     def _depart(self) -> None:
         """Tell the handler, behind the groups that the hub says were left."""
-        number = self._next_event()
-        self._tell(events.Disconnected(self._client, number, self._reason))
+        self._tell(events.Disconnected, self._reason)
         self.stop()
 
     def on_stop(self) -> None:
@@ -286,23 +289,16 @@ class Connection(LoopActor):
         if not self._ended:
             self._hang_up(1012, "the hub restarts")
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def on_broken(self) -> None:
         """Close the socket of a session whose bookkeeping broke."""
-        del exception_type, exception_value, traceback
         self._hang_up(1011, "the gateway failed")
-        if not self._ended and self._admit is None:
-            client, reason = self._client, "the gateway failed"
-            self._hub.post(internal.Gone(client.connection_id, self.address))
-            self._tell(events.Disconnected(client, self._next_event(), reason))
+        if not self._ended and self._entrance is None:
+            self._hub.post(internal.Gone(self._client.connection_id, self.address))
+            self._tell(events.Disconnected, "the gateway failed")
 
     def _hang_up(self, code: int, reason: str) -> None:
-        if self._admit is not None:
-            self._admit.door.reject(503, f"Try again: {reason}.")
+        if self._entrance is not None:
+            self._entrance.refuse(503, f"Try again: {reason}.")
         elif self._socket is not None:
             self._push(pushes.Disconnected(reason))
             self._socket.close(code, reason)
@@ -311,7 +307,10 @@ class Connection(LoopActor):
         if self._socket is not None:
             self._socket.outlet.post(push)
 
-    def _tell(self, event: events.Event) -> None:
+    def _tell(self, kind: Callable[..., events.Notice], *details: str) -> None:
+        self._deliver(kind(self._client, self._next_event(), *details))
+
+    def _deliver(self, event: events.Event) -> None:
         self._upstream.post(events.Delivery(event, self.address))
 
     def _next_event(self) -> int:

@@ -5,7 +5,7 @@ Knows commands, and how Python values become payloads; knows nothing of events.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from hubbub.actors.messages.payload import Metadata
     from hubbub.actors.policy.permissions import Permission
     from hubbub.actors.runtime.address import Ref
+
+
+T = TypeVar("T")
 
 
 def payload_of(value: object) -> Payload:
@@ -39,11 +42,33 @@ def payload_of(value: object) -> Payload:
             return Json(msgspec.json.encode(value))
 
 
+class UnavailableError(Exception):
+    """A question has no answer: a gateway that was asked did not say in time."""
+
+
+class _Question(Generic[T]):
+    """Takes the answer to a question, and lets the reply fail where there is none."""
+
+    __slots__ = ("_reply",)
+
+    def __init__(self, reply: Reply[T]) -> None:
+        self._reply = reply
+
+    def post(self, answer: T | commands.Unavailable, /) -> None:
+        """Answer once; what comes later is dropped."""
+        if not isinstance(answer, commands.Unavailable):
+            self._reply.post(answer)
+        elif not self._reply.done():
+            error = UnavailableError(answer.reason)
+            self._reply.set_exception((UnavailableError, error, None))
+
+
 class HubFacade:
     """The hub as a handler sees it; every method may be called from any thread.
 
     Commands are sent without waiting. Questions give a ``Reply``: ``await`` it in an
-    AsyncEventHandler, ``get()`` it in an EventHandler.
+    AsyncEventHandler, ``get()`` it in an EventHandler. It raises ``UnavailableError``
+    when another gateway, which was asked, does not answer in time.
     """
 
     __slots__ = ("_hub", "name")
@@ -114,7 +139,8 @@ class HubFacade:
     ) -> Reply[commands.Verdict]:
         """Allow a connection something in a group."""
         answer: Reply[commands.Verdict] = Reply()
-        self._hub.post(commands.Grant(connection_id, permission, group, answer))
+        asked = _Question(answer)
+        self._hub.post(commands.Grant(connection_id, permission, group, asked))
         return answer
 
     def revoke(
@@ -122,7 +148,8 @@ class HubFacade:
     ) -> Reply[commands.Verdict]:
         """Forbid a connection something in a group."""
         answer: Reply[commands.Verdict] = Reply()
-        self._hub.post(commands.Revoke(connection_id, permission, group, answer))
+        asked = _Question(answer)
+        self._hub.post(commands.Revoke(connection_id, permission, group, asked))
         return answer
 
     def exists(
@@ -130,5 +157,5 @@ class HubFacade:
     ) -> Reply[bool]:
         """Ask whether a target has a connection."""
         answer: Reply[bool] = Reply()
-        self._hub.post(commands.Exists(target, answer))
+        self._hub.post(commands.Exists(target, _Question(answer)))
         return answer

@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import msgspec
 
+from hubbub.actors.directory import Directory
 from hubbub.actors.hub import Hub, HubSetup
+from hubbub.actors.mesh import Mesh
 from hubbub.actors.messages import commands, internal
+from hubbub.actors.messages.mesh import (
+    Count,
+    Inspect,
+    MeshSetup,
+    MeshView,
+    Seeds,
+    Settle,
+    Tally,
+    ToMesh,
+)
 from hubbub.actors.runtime.actor import LoopActor
 from hubbub.actors.runtime.supervision import Ended, Restart, Restarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from hubbub.actors.runtime.address import Address, Ref
 
@@ -39,6 +50,7 @@ ToGateway: TypeAlias = (
     | internal.AdmitServer
     | internal.Drain
     | Reconfigure
+    | ToMesh
     | Ended
     | Restarted
 )
@@ -51,17 +63,27 @@ class Gateway(LoopActor):
         setup: Gives a hub's setup by lower-case name.
         name: Begins the ids of this gateway's connections; a few letters and digits.
         failed: Called when this actor fails: the process should end.
+        mesh: How to reach other gateways; None when there are none.
     """
 
     registered = True
 
     def __init__(
-        self, setup: Setup, name: str = "", failed: Callable[[], None] | None = None
+        self,
+        setup: Setup,
+        name: str = "",
+        failed: Callable[[], None] | None = None,
+        mesh: MeshSetup | None = None,
     ) -> None:
         super().__init__()
         self._failed = failed
         self._setup = setup
-        self._name = name
+        self._directory = Directory(name)
+        self._mesh: Address | None = None
+        if mesh is not None:
+            self._mesh = self.spawn(
+                lambda: Mesh(mesh, self._directory), restart=Restart()
+            )
         self._hubs: dict[str, Address] = {}
         self._draining = False
 
@@ -80,22 +102,37 @@ class Gateway(LoopActor):
                     hub.post(setup(name))
             case internal.Drain(answer=answer):
                 self._draining = True
+                if self._mesh is not None:
+                    answer = _Then(self._mesh, answer)
                 _Countdown(len(self._hubs), answer).begin(self._hubs.values())
+            case Settle() | Inspect() | Count() | Seeds():
+                self._ask_mesh(message)
             case Restarted() | Ended():
                 pass  # a hub's clients were closed by the hub's end
             case _:
                 assert_never(message)
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def on_broken(self) -> None:
         """Let the process know; the hubs end with this actor."""
-        del exception_type, exception_value, traceback
         if self._failed is not None:
             self._failed()
+
+    def _ask_mesh(self, message: ToMesh) -> None:
+        """Pass on what the edge asks of the mesh; without one, there are no peers."""
+        if self._mesh is not None:
+            self._mesh.post(message)
+            return
+        match message:
+            case Settle(answer=answer):
+                answer.post(True)
+            case Inspect(answer=answer):
+                answer.post(MeshView(self._directory.gateway))
+            case Count(answer=answer):
+                answer.post(Tally({}))
+            case Seeds():
+                pass  # nobody to look for them
+            case _:
+                assert_never(message)
 
     def _admit(self, admit: internal.Admit | internal.AdmitServer) -> None:
         if self._draining:
@@ -117,7 +154,13 @@ class Gateway(LoopActor):
                 return None
             try:
                 hub = self.spawn(
-                    lambda: Hub(name, self._setup(name), self._name), restart=Restart()
+                    lambda: Hub(
+                        name,
+                        self._setup(name),
+                        self._directory,
+                        clustered=self._mesh is not None,
+                    ),
+                    restart=Restart(),
                 )
             except Exception:
                 # Its settings name what is not there: that hub fails alone.
@@ -125,6 +168,18 @@ class Gateway(LoopActor):
                 return None
             self._hubs[name] = hub
         return hub
+
+
+class _Then:
+    """Lets the mesh say goodbye once the hubs have drained; a reference."""
+
+    def __init__(self, mesh: Ref[internal.Drain], answer: Ref[bool]) -> None:
+        self._mesh = mesh
+        self._answer = answer
+
+    def post(self, drained: bool) -> None:
+        del drained
+        self._mesh.post(internal.Drain(self._answer))
 
 
 class _Countdown:

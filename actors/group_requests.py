@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hubbub.actors.messages import commands, pushes, requests
+from hubbub.actors.messages.internal import End
 from hubbub.actors.policy.permissions import Permission, Permissions
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from hubbub.actors.messages.internal import Permissive
     from hubbub.actors.policy.waiting import Wish
     from hubbub.actors.runtime.address import Ref
+
+_REASON = "no permission to publish to the group of this connection"
+FORBIDDEN = End(1008, _REASON, _REASON, _REASON)
+"""The end of a simple client that may not publish to its group."""
 
 _SEND, _JOIN = Permission.SEND_TO_GROUP, Permission.JOIN_LEAVE_GROUP
 

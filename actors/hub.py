@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 import msgspec
 
 from hubbub.actors.attachments import Attachments
+from hubbub.actors.attending import Attending
 from hubbub.actors.authored import ActorSpec
 from hubbub.actors.connection import Connection
+from hubbub.actors.directory import Directory
 from hubbub.actors.facade import HubFacade
 from hubbub.actors.handler import HandlerSpec
 from hubbub.actors.membership import GroupSpec, Membership
 from hubbub.actors.messages import commands, events, internal
+from hubbub.actors.orders import Orders
 from hubbub.actors.policy.roster import Entry
-from hubbub.actors.policy.routes import group_matcher
 from hubbub.actors.runtime.actor import LoopActor
 from hubbub.actors.runtime.supervision import Ended, Restart, Restarted
 from hubbub.actors.sends import Sends, Sift
+from hubbub.actors.shared_servers import SharedServers
 from hubbub.actors.upstream import Upstream
-from hubbub.actors.upstream_mail import Configure, Declare, Quiesce, ServerSetup
+from hubbub.actors.upstream_mail import Configure, Declare, Quiesce, Retire, ServerSetup
 
 if TYPE_CHECKING:
     from hubbub.actors.runtime.address import Address, Ref
@@ -56,7 +59,14 @@ class Rested(msgspec.Struct, frozen=True):
 
 
 ToHub: TypeAlias = (
-    internal.ToHubActor | Declare | HubSetup | Sift | Rested | Ended | Restarted
+    internal.ToHubActor
+    | Declare
+    | Retire
+    | HubSetup
+    | Sift
+    | Rested
+    | Ended
+    | Restarted
 )
 
 
@@ -66,41 +76,68 @@ class Hub(LoopActor):
     Args:
         name: The hub's name, lower case.
         setup: Handlers and bounds.
-        id_prefix: Begins connection ids: the gateway they live at.
+        directory: The gateway's id, its links, and what its peers want.
+        clustered: Whether there can be peers.
     """
 
     registered = True
 
-    def __init__(self, name: str, setup: HubSetup, id_prefix: str = "") -> None:
+    def __init__(
+        self,
+        name: str,
+        setup: HubSetup,
+        directory: Directory | None = None,
+        *,
+        clustered: bool = False,
+    ) -> None:
         super().__init__()
         self._name = name
         self._setup = setup
-        self._id_prefix = id_prefix
-        self._wanted = internal.Attention()
-        self._attention = self._asks()
-        self._membership = Membership(self, name, setup.groups, self._wants_presence)
-        self._roster = self._membership.roster
-        self._sends = Sends(self, self._membership)
-        self._servers = Attachments(self, self._membership)
+        self._directory = directory = directory or Directory("")
+        self._clustered = clustered
+        directory.hubs[name] = self.address
+        self._attending = Attending(setup.handlers, clustered=clustered)
+        self._membership = membership = Membership(
+            self, name, setup.groups, self._attending.wants_presence, directory
+        )
+        self._abroad = membership.abroad
+        self._roster = membership.roster
+        self._sends = Sends(self, membership)
+        self._orders = Orders(self, name, directory, membership)
+        self._servers = Attachments(self, membership)
+        self._shared = SharedServers(name, directory, self._servers, membership)
         self._upstream = self.spawn(self._build_upstream, restart=Restart())
         for spec in setup.actors:
             self._start(spec)
         self._drained: Ref[bool] | None = None
         self._resting = self._rested = False
         self._connections: dict[Address, None] = {}
-        self._behind: deque[commands.Publish | commands.Close] = deque()
+        self._behind: deque[commands.Publish | commands.Close | internal.Relayed] = (
+            deque()
+        )
 
     def describe(self) -> str:
         """Name this actor in a trace."""
         return f"Hub {self._name}"
 
+    def on_start(self) -> None:
+        """Let peers forget an instance that failed, and take in their servers."""
+        self._abroad.begin()
+        self._shared.begin()
+
     def on_receive(self, message: ToHub) -> None:
         """Carry out a command, or hear from a child."""
         match message:
-            case commands.Publish() | commands.Close() if self._sends.sifting:
+            case (
+                commands.Publish()
+                | commands.Close()
+                | internal.Relayed(command=commands.Publish() | commands.Close())
+            ) if self._sends.sifting:
                 self._behind.append(message)
             case commands.Publish():
                 self._sends.publish(message)
+            case internal.Relayed(command=command):
+                self._carry_out(command)
             case internal.Admit() | internal.AdmitServer() if self._drained is not None:
                 message.door.reject(503, "The gateway is shutting down.")
             case internal.Admit():
@@ -110,29 +147,46 @@ class Hub(LoopActor):
             case internal.Gone(connection_id=connection_id, connection=connection):
                 self._membership.remove(connection_id)
                 connection.post(internal.Farewell())
-            case commands.AddToGroup() | commands.RemoveFromGroup():
-                self._membership.change(message)
-            case commands.AddAllToGroups() | commands.RemoveAllFromGroups():
-                self._membership.change_all(message)
-            case commands.Close():
-                self._close(message)
-            case commands.Exists(target=target, answer=answer):
-                answer.post(bool(self._roster.find(target)))
-            case commands.Members(group=group, after=after, limit=limit):
-                message.answer.post(self._roster.page(group, after, limit))
-            case commands.Grant() | commands.Revoke() | commands.HasPermission():
-                self._ask_connection(message)
+            case (
+                commands.AddToGroup()
+                | commands.RemoveFromGroup()
+                | commands.AddAllToGroups()
+                | commands.RemoveAllFromGroups()
+                | commands.Close()
+                | commands.Exists()
+                | commands.Members()
+                | commands.Grant()
+                | commands.Revoke()
+                | commands.HasPermission()
+            ):
+                self._orders.take(message)
             case Sift():
                 self._sift(message)
             case (
                 internal.AdmitServer()
                 | internal.Tune()
-                | internal.Observe()
                 | internal.Admitted()
                 | internal.Attention()
-                | Declare()
             ):
                 self._serve(message)
+            case internal.Expect():
+                self._abroad.expect(message)
+            case internal.Greet(link=link):
+                self._abroad.greet(link)
+                self._shared.greet(link)
+                self._abroad.introduced(link)
+            case (
+                Declare()
+                | Retire()
+                | internal.Observe()
+                | internal.Asked()
+                | internal.Detached()
+                | internal.Given()
+                | internal.Seen()
+                | events.Answered()
+                | events.Withdrawn()
+            ):
+                self._shared.take(message, self._upstream)
             case HubSetup():
                 self._set_up(message)
             case internal.Drain(answer=answer):
@@ -153,58 +207,31 @@ class Hub(LoopActor):
         if self._drained is not None:
             self._servers.dismiss()
 
+    def _carry_out(self, command: commands.Command) -> None:
+        """Do what a peer asks, on those who are here."""
+        if isinstance(command, commands.Publish):
+            self._sends.deliver(command)
+        else:
+            self._orders.carry_out(command)
+
     # Servers, and what they want.
 
     def _serve(
         self,
         message: internal.AdmitServer
         | internal.Tune
-        | internal.Observe
         | internal.Admitted
-        | internal.Attention
-        | Declare,
+        | internal.Attention,
     ) -> None:
         match message:
             case internal.AdmitServer():
-                self._servers.admit(message, self._upstream)
-            case Declare():
-                self._servers.declare(message, self._upstream)
+                self._servers.admit(message)
             case internal.Tune():
                 self._membership.tune(message)
-            case internal.Observe():
-                self._membership.observe(message)
             case internal.Admitted():
                 self._membership.admitted(message)
             case internal.Attention():
-                self._attend(message)
-
-    def _attend(self, wanted: internal.Attention) -> None:
-        """Let connections know what servers want to decide on, then say it is so."""
-        self._wanted = wanted
-        self._spread()
-        if wanted.receipt is not None:
-            wanted.receipt.pay()
-
-    def _spread(self) -> None:
-        asks = self._asks()
-        if asks != self._attention:
-            self._attention = asks
-            for connection in self._connections:
-                connection.post(asks)
-
-    def _asks(self) -> internal.Attention:
-        """Put together what handlers and servers want to decide on."""
-        handlers, wanted = self._setup.handlers, self._wanted
-        return internal.Attention(
-            wanted.publish or any(spec.intercepts("publish") for spec in handlers),
-            wanted.subscribe or any(spec.intercepts("subscribe") for spec in handlers),
-        )
-
-    def _wants_presence(self, event: str, group: str) -> bool:
-        if any(spec.wants_presence(event, group) for spec in self._setup.handlers):
-            return True
-        patterns = self._wanted.joined if event == "joined" else self._wanted.left
-        return any(group_matcher(pattern)(group) for pattern in patterns)
+                self._attending.attend(message, self._connections)
 
     # Children.
 
@@ -216,7 +243,7 @@ class Hub(LoopActor):
             self.address,
             setup.servers,
             self._roster.connections.get,
-            self._servers.declared(),
+            (*self._servers.declared(), *self._shared.declared()),
         )
 
     def _start(self, spec: ActorSpec) -> None:
@@ -228,25 +255,28 @@ class Hub(LoopActor):
         self._setup = setup
         self._membership.specs = setup.groups
         self._upstream.post(Configure(setup.handlers, setup.servers))
-        self._spread()
+        self._attending.configure(setup.handlers, self._connections)
 
     def _ended(self, ref: Address) -> None:
         """Hear of a child's end; a group ends when we say so."""
         if ref in self._connections:
             del self._connections[ref]
+            self._abroad.arrived(ref)
             self._count_down()
-        elif self._servers.ended(ref, self._upstream):
+            return
+        server_id = self._servers.ended(ref, self._upstream)
+        if server_id is not None:
+            self._shared.ended(server_id)
             self._count_down()
 
     # Who is here.
 
     def _admit(self, admit: internal.Admit) -> None:
-        number = self.dispatcher.random.getrandbits(104)
-        client = events.Client(
-            self._name, f"{self._id_prefix}{number:026x}", admit.applicant.user_id
-        )
+        number = self.dispatcher.random.getrandbits(96)
+        connection_id = f"{self._directory.gateway}{number:024x}"
+        client = events.Client(self._name, connection_id, admit.applicant.user_id)
         hub, upstream, stash = self.address, self._upstream, self._setup.stash
-        attention = self._attention
+        attention = self._attending.current
         connection = self.spawn(
             lambda: Connection(client, admit, hub, upstream, stash, attention)
         )
@@ -257,47 +287,23 @@ class Hub(LoopActor):
             enter.connection_id, enter.user_id, enter.outlet, enter.connection
         )
         self._membership.enter(entry, enter.groups)
+        if self._clustered:
+            self._abroad.arrived(enter.connection)
         if self._drained is not None:
-            self._end(entry, _DRAINING)
+            self._orders.end(entry, _DRAINING)
 
     def _sift(self, sift: Sift) -> None:
         self._sends.sift(sift)
         while self._behind and not self._sends.sifting:
             self.on_receive(self._behind.popleft())
 
-    def _ask_connection(self, question: internal.Permissive) -> None:
-        entry = self._roster.connections.get(question.connection_id)
-        if entry is None:
-            question.answer.post(commands.Verdict(found=False, done=False))
-        else:
-            entry.connection.post(question)
-
     # Ends.
-
-    def _close(self, command: commands.Close) -> None:
-        notice = "Application server closed the connection."
-        if command.reason:
-            notice = f"{notice} Reason: {command.reason}"
-        cause = "closed by the application server"
-        end = internal.End(1000, cause, notice, command.reason or "")
-        for entry in tuple(self._roster.find(command.target)):
-            if entry.connection_id not in command.exclude:
-                self._end(entry, end)
-        if command.receipt is not None:
-            command.receipt.pay()
-
-    def _end(self, entry: Entry, end: internal.End) -> None:
-        """End a connection; it is out of the roster before this returns."""
-        # What was published before the close belongs before the close frame.
-        self.dispatcher.settle()
-        self._membership.remove(entry.connection_id)
-        entry.connection.post(end)
 
     def _drain(self, answer: Ref[bool]) -> None:
         """End every connection, then every server; answer when all are gone."""
         self._drained = answer
         for entry in tuple(self._roster.connections.values()):
-            self._end(entry, _DRAINING)
+            self._orders.end(entry, _DRAINING)
         self._count_down()
 
     def _count_down(self) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from hubbub.actors.policy.roster import Entry
+    from hubbub.actors.runtime.address import Ref
     from hubbub.actors.runtime.ports import Outlet
 
 
@@ -23,7 +24,7 @@ class Watcher:
     __slots__ = ("connections", "groups", "outlet")
 
     def __init__(
-        self, outlet: Outlet, groups: Iterable[str], *, connections: bool
+        self, outlet: Ref[servers.Presence], groups: Iterable[str], *, connections: bool
     ) -> None:
         self.outlet = outlet
         self.groups = tuple(map(group_matcher, groups))
@@ -46,6 +47,10 @@ class Listeners:
     def of(self, group: str | None) -> Collection[tuple[str, Outlet]]:
         """Give the servers that listen to a group or (None) the hub, with their ids."""
         return self._by_group.get(group, {}).items()
+
+    def hears(self, server_id: str, group: str | None) -> bool:
+        """Tell whether a server listens to a group or (None) the hub."""
+        return server_id in self._by_group.get(group, {})
 
     def listen(self, server_id: str, outlet: Outlet, group: str | None) -> bool:
         """Let a server hear a group or (None) the hub; False if it did before."""
@@ -74,6 +79,12 @@ class Listeners:
             self._watchers[server_id] = watcher
         else:
             self._watchers.pop(server_id, None)
+
+    def tell_one(self, server_id: str, told: servers.Presence) -> None:
+        """Tell a server what happened elsewhere."""
+        watcher = self._watchers.get(server_id)
+        if watcher is not None:
+            watcher.outlet.post(told)
 
     def forget(self, server_id: str) -> None:
         """Forget a server that is gone; its groups have been seen to."""

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
+from hubbub.actors.abroad import Abroad
 from hubbub.actors.facade import HubFacade
 from hubbub.actors.group import Group
 from hubbub.actors.listeners import Listeners, Watcher
 from hubbub.actors.messages import commands, internal
+from hubbub.actors.policy.interest import EVERYONE, OVERHEARD
 from hubbub.actors.policy.roster import Roster
 from hubbub.actors.policy.routes import group_matcher
 from hubbub.actors.runtime.supervision import Restart
@@ -22,6 +24,7 @@ from hubbub.actors.runtime.supervision import Restart
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
+    from hubbub.actors.directory import Directory
     from hubbub.actors.messages.commands import Receipt
     from hubbub.actors.policy.roster import Entry
     from hubbub.actors.runtime.actor import LoopActor
@@ -54,6 +57,7 @@ class Membership:
         specs: The classes of groups; the first whose pattern fits counts.
         wants_presence: Whether a handler wants to hear of ``joined`` or ``left`` in a
             group.
+        directory: The links to peers, and what peers want.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Membership:
         name: str,
         specs: tuple[GroupSpec, ...],
         wants_presence: Callable[[str, str], bool],
+        directory: Directory,
     ) -> None:
         self.roster = Roster()
         self.listeners = Listeners()
@@ -77,9 +82,14 @@ class Membership:
         )
         self.overheard: Address | None = None
         """Takes all that is published in the hub, while a server listens to it."""
+        self.abroad = Abroad(name, directory, self)
+        """The peers of this hub."""
 
     def enter(self, entry: Entry, groups: Collection[str]) -> None:
         """Take in a connection with its first groups."""
+        self.abroad.raises(EVERYONE)
+        if entry.user_id:
+            self.abroad.raises(commands.ToUser(entry.user_id))
         self.roster.add(entry)
         self.everyone.post(internal.Join(entry.connection_id, entry.outlet))
         self.listeners.tell("connected", entry)
@@ -93,11 +103,17 @@ class Membership:
             self.leave_all(entry)
             self.roster.remove(connection_id)
             self.everyone.post(internal.Part(connection_id))
+            self.abroad.lowers(EVERYONE)
+            if entry.user_id:
+                self.abroad.lowers(commands.ToUser(entry.user_id))
             self.listeners.tell("disconnected", entry)
         return entry
 
     def join(self, entry: Entry, name: str, receipt: Receipt | None = None) -> None:
         """Add a membership; the group pays the receipt once it has effect."""
+        key = commands.ToGroup(name)
+        self.abroad.raises(key)
+        receipt = self.abroad.held(key, receipt)
         if not self.roster.join(entry, name):
             if receipt is not None:
                 receipt.pay()
@@ -195,8 +211,12 @@ class Membership:
         self.listeners.forget(server_id)
 
     def _listen(self, tune: internal.Tune) -> bool:
+        key = OVERHEARD if tune.group is None else commands.ToGroup(tune.group)
+        if not self.listeners.hears(tune.server_id, tune.group):
+            self.abroad.raises(key)
         if not self.listeners.listen(tune.server_id, tune.outlet, tune.group):
             return False
+        receipt = self.abroad.held(key, tune.receipt)
         if tune.group is not None:
             group = self._group(tune.group)
         else:
@@ -205,7 +225,7 @@ class Membership:
                     "of all that is said", lambda: tuple(self.listeners.of(None))
                 )
             group = self.overheard
-        join = internal.Join(tune.server_id, tune.outlet, tune.receipt, listens=True)
+        join = internal.Join(tune.server_id, tune.outlet, receipt, listens=True)
         group.post(join)
         return True
 
@@ -243,9 +263,11 @@ class Membership:
             if self.overheard is not None:
                 self.overheard.end()
                 self.overheard = None
+                self.abroad.lowers(OVERHEARD)
         elif not self.roster.members(name):
             self._choosy.pop(name, None)
             self.groups.pop(name).end()
+            self.abroad.lowers(commands.ToGroup(name))
 
     def _spawn(self, name: str) -> Address:
         """Start a group of the class that is configured for its name."""

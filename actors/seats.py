@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from hubbub.actors.messages import events
     from hubbub.actors.messages.commands import Receipt, Subject
     from hubbub.actors.messages.servers import Rule
-    from hubbub.actors.runtime.address import Address
+    from hubbub.actors.runtime.address import Ref
 
 Key: TypeAlias = tuple[str, int]
 """Connection id and event id: unique among what is under way."""
+
+ServerRef: TypeAlias = "Ref[events.Delivery | events.Withdrawn]"
+"""A server's actor, or who stands for one that is attached to another gateway."""
 
 MOST_RULES: Final = 1000
 """Different rules that a hub remembers."""
@@ -33,6 +36,7 @@ class Seat:
 
     __slots__ = (
         "quiet",
+        "remote",
         "retiring",
         "rules",
         "server",
@@ -42,8 +46,10 @@ class Seat:
         "window",
     )
 
-    def __init__(self, server: Address) -> None:
+    def __init__(self, server: ServerRef, *, remote: bool = False) -> None:
         self.server = server
+        self.remote = remote
+        """Whether it is attached to another gateway."""
         self.rules: dict[str, tuple[Rule, ...]] = {}
         self.window = 0
         self.under_way: dict[Key, None] = {}
@@ -59,9 +65,9 @@ class Seat:
         """Tell whether it may be given another event."""
         return len(self.under_way) < self.window
 
-    def load(self) -> int:
-        """Count what it has to do."""
-        return len(self.under_way) + len(self.waiting)
+    def load(self) -> tuple[int, bool]:
+        """Count what it has to do; of two with as much, the one that is near counts."""
+        return (len(self.under_way) + len(self.waiting), self.remote)
 
     def takes(self, event: events.Event, groups: Collection[str]) -> bool:
         """Tell whether one of its rules holds for an event."""
@@ -90,7 +96,7 @@ class Seats:
 
     def __init__(self, subject_of: Callable[[str], Subject | None]) -> None:
         self._subject_of = subject_of
-        self._seats: dict[Address, Seat] = {}
+        self._seats: dict[ServerRef, Seat] = {}
         self._by_kind: dict[str, tuple[Seat, ...]] = {}
         self._known: dict[Rule, None] = {}
         # A connection's servers, so that it keeps them; nearly always one.
@@ -99,11 +105,12 @@ class Seats:
 
     def declare(
         self,
-        server: Address,
+        server: ServerRef,
         rules: Iterable[Rule],
         window: int,
         *,
         supersede: bool = False,
+        remote: bool = False,
     ) -> bool:
         """Take a server in, or take what it declares instead of what it did before.
 
@@ -115,11 +122,12 @@ class Seats:
             window: Events it may have unanswered.
             supersede: Whether, while it is here, only what attached servers declare
                 is expected, and nothing of those who are gone.
+            remote: Whether it is attached to another gateway.
 
         Returns:
             False when the hub knows too many rules; then nothing has changed.
         """
-        seat = self._seats.get(server) or Seat(server)
+        seat = self._seats.get(server) or Seat(server, remote=remote)
         fresh: dict[str, tuple[Rule, ...]] = {}
         for rule in dict.fromkeys(rules):
             fresh[rule.kind] = (*fresh.get(rule.kind, ()), rule)
@@ -140,11 +148,11 @@ class Seats:
         self._arrange()
         return True
 
-    def find(self, server: Address) -> Seat | None:
+    def find(self, server: ServerRef) -> Seat | None:
         """Give the seat of a server, if it has declared anything."""
         return self._seats.get(server)
 
-    def remove(self, server: Address) -> Seat | None:
+    def remove(self, server: ServerRef) -> Seat | None:
         """Take a server out; what it declared stays known, unless superseded."""
         seat = self._seats.pop(server, None)
         if seat is not None:

@@ -50,7 +50,14 @@ class Sends:
         """Whether a filtered send is under way; what comes then must wait."""
 
     def publish(self, publish: commands.Publish) -> None:
-        """Deliver a publication; whoever hands it out pays the receipt."""
+        """Deliver a publication here, and give it to peers that want it."""
+        membership = self._membership
+        if membership.abroad.links:
+            membership.abroad.relay(publish)
+        self.deliver(publish)
+
+    def deliver(self, publish: commands.Publish) -> None:
+        """Deliver to those who are here."""
         membership = self._membership
         if membership.overheard is not None:
             self._let_hear(publish)

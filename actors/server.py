@@ -19,11 +19,8 @@ from hubbub.actors.server_answers import addressed
 from hubbub.actors.upstream_mail import Declare, Retire
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from hubbub.actors.runtime.address import Ref
     from hubbub.actors.runtime.ports import Outlet, Socket
-    from hubbub.actors.upstream_mail import ToUpstream
 
 logger = logging.getLogger(__name__)
 
@@ -43,22 +40,19 @@ class Server(LoopActor):
     Args:
         server_id: Tells servers apart in the hub.
         admit: The handshake, as the hub got it.
-        hub: Takes commands, and what this server wants to hear.
-        upstream: Takes declarations and answers.
+        hub: Takes commands, what this server wants to hear, and which events.
     """
 
     def __init__(
         self,
         server_id: str,
         admit: internal.AdmitServer,
-        hub: Ref[internal.ToHubActor | Declare],
-        upstream: Ref[ToUpstream],
+        hub: Ref[internal.ToHubActor | Declare | Retire],
     ) -> None:
         super().__init__()
         self._id = server_id
         self._admit = admit
         self._hub = hub
-        self._upstream = upstream
         self._socket: Socket | None = None
         self._events: dict[int, events.Delivery] = {}
         self._last = 0
@@ -105,7 +99,7 @@ class Server(LoopActor):
                     seen = internal.Observe(self._id, outlet, message, receipt)
                     self._hub.post(seen)
             case servers.Retire(request_id=request_id):
-                self._upstream.post(Retire(self.address, self._receipt(request_id)))
+                self._hub.post(Retire(self.address, self._receipt(request_id)))
             case events.Withdrawn():
                 self._withdraw(message)
             case servers.Unclear():
@@ -207,14 +201,8 @@ class Server(LoopActor):
         if self._socket is not None:
             self._socket.close(1012, "the hub restarts")
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def on_broken(self) -> None:
         """Close the socket of a server whose bookkeeping broke."""
-        del exception_type, exception_value, traceback
         if self._socket is not None:
             self._socket.close(1011, "the gateway failed")
 

@@ -34,15 +34,22 @@ class Answers:
         self._request_id = request_id
         self._question = question
 
-    def post(self, answer: bool | commands.MemberPage | commands.Verdict, /) -> None:
+    def post(
+        self,
+        answer: (bool | commands.MemberPage | commands.Verdict | commands.Unavailable),
+        /,
+    ) -> None:
         """Tell the server."""
         number = self._request_id
         if number is None:
             return
-        if isinstance(answer, commands.Verdict):
-            self._outlet.post(_judged(number, self._question, answer))
-        else:
-            self._outlet.post(servers.Result(number, answer))
+        match answer:
+            case commands.Verdict():
+                self._outlet.post(_judged(number, self._question, answer))
+            case commands.Unavailable(reason=reason):
+                self._outlet.post(servers.Result(number).failed(reason))
+            case _:
+                self._outlet.post(servers.Result(number, answer))
 
 
 def addressed(

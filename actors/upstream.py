@@ -22,8 +22,10 @@ from hubbub.actors.upstream_mail import (
     Configure,
     Declare,
     Expired,
+    Host,
     Leave,
     Quiesce,
+    Recall,
     Retire,
     ServerSetup,
     ToUpstream,
@@ -32,7 +34,6 @@ from hubbub.actors.workers import Revive, Worker, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from hubbub.actors.handler import HandlerSpec
     from hubbub.actors.messages import commands, internal
@@ -104,6 +105,10 @@ class Upstream(LoopActor):
                 self._servers.retire(server, receipt)
             case Leave(server=server):
                 self._servers.leave(server)
+            case Host(server=server, delivery=delivery):
+                self._servers.host(delivery, server)
+            case Recall(key=key):
+                self._servers.recall(key)
             case Configure(specs=specs, setup=setup):
                 self.setup = setup
                 self._workers.configure(specs)
@@ -209,7 +214,10 @@ class Upstream(LoopActor):
 
     def _finish(self, key: Key, outcome: events.Outcome | None) -> None:
         pending = self.ledger.close(key)
-        _reply(pending.delivery, outcome)
+        if self._servers.is_hosted(key):
+            _report(pending.delivery, outcome)
+        else:
+            _reply(pending.delivery, outcome)
         if isinstance(pending.taker, Worker):
             self._workers.done(pending.taker)
         else:
@@ -248,24 +256,23 @@ class Upstream(LoopActor):
         """Leave nobody waiting."""
         self._abandon()
 
-    def on_failure(
-        self,
-        exception_type: type[BaseException] | None,
-        exception_value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def on_broken(self) -> None:
         """Leave nobody waiting; handlers end with this instance."""
-        del exception_type, exception_value, traceback
         self._abandon()
 
 
 def _reply(delivery: events.Delivery, outcome: events.Outcome | None) -> None:
     """Answer the connection; it does not wait for notices."""
     if outcome is not None:
-        event = delivery.event
-        delivery.reply_to.post(
-            events.Answered(event.client.connection_id, event.event_id, outcome)
-        )
+        _report(delivery, outcome)
+
+
+def _report(delivery: events.Delivery, outcome: events.Outcome | None) -> None:
+    """Answer whoever gave the event; an upstream elsewhere waits for notices too."""
+    event = delivery.event
+    delivery.reply_to.post(
+        events.Answered(event.client.connection_id, event.event_id, outcome)
+    )
 
 
 def _name(taker: Worker | Seat | None) -> str:

@@ -11,7 +11,7 @@ from hubbub.actors.messages import commands, events
 from hubbub.actors.messages.servers import Rule
 from hubbub.actors.runtime.address import Address
 from hubbub.actors.runtime.supervision import Ended, Restarted
-from hubbub.actors.seats import Key
+from hubbub.actors.seats import Key, ServerRef
 from hubbub.actors.workers import Revive
 
 
@@ -41,27 +41,42 @@ class Configure(msgspec.Struct, frozen=True):
 class Declare(msgspec.Struct, frozen=True):
     """A server takes these events from now on; the receipt misses too many rules.
 
-    ``supersede`` as in ``servers.Handle``.
+    ``supersede`` as in ``servers.Handle``; ``remote`` tells that it is attached to
+    another gateway.
     """
 
-    server: Address
+    server: ServerRef
     rules: tuple[Rule, ...]
     window: int
     receipt: commands.Receipt | None = None
     supersede: bool = False
+    remote: bool = False
 
 
 class Retire(msgspec.Struct, frozen=True):
     """A server wants no more events; pay once it has answered what it has."""
 
-    server: Address
+    server: ServerRef
     receipt: commands.Receipt | None = None
 
 
 class Leave(msgspec.Struct, frozen=True):
     """A server is gone; what it had is given to another."""
 
+    server: ServerRef
+
+
+class Host(msgspec.Struct, frozen=True):
+    """Give a server an event of another gateway's, which waits for the outcome."""
+
     server: Address
+    delivery: events.Delivery
+
+
+class Recall(msgspec.Struct, frozen=True):
+    """An event of another gateway's is over: its time was up there."""
+
+    key: Key
 
 
 class Quiesce(msgspec.Struct, frozen=True):
@@ -86,6 +101,8 @@ ToUpstream: TypeAlias = (
     | Declare
     | Retire
     | Leave
+    | Host
+    | Recall
     | Configure
     | Quiesce
     | Expired

@@ -165,6 +165,12 @@ def no_answer() -> Answer:
     return _retry(HTTPStatus.SERVICE_UNAVAILABLE, "Error.ServiceUnavailable", message)
 
 
+def incomplete(reason: str) -> Answer:
+    """Answer 503: another gateway, which has a part in it, did not finish in time."""
+    message = f"{reason} The request may have taken effect in part."
+    return _retry(HTTPStatus.SERVICE_UNAVAILABLE, "Error.ServiceUnavailable", message)
+
+
 def broken() -> Answer:
     """Answer 500: a bug, which the log describes."""
     message = "The request failed because of an error in the service."

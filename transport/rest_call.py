@@ -10,7 +10,7 @@ import msgspec
 
 from hubbub.actors.messages import commands
 from hubbub.actors.runtime.address import Ref
-from hubbub.transport.rest_answers import Refused, no_answer
+from hubbub.transport.rest_answers import Refused, incomplete, no_answer
 from hubbub.transport.rest_body import Receive
 from hubbub.transport.rest_query import Query
 from hubbub.transport.settings import Settings
@@ -35,7 +35,7 @@ class Waiter(Generic[T]):
         self._future: asyncio.Future[T] = self._loop.create_future()
         self._thread = threading.get_ident()
 
-    def post(self, value: T, /) -> None:
+    def post(self, value: T | commands.Unavailable, /) -> None:
         """Answer, from any thread."""
         if threading.get_ident() == self._thread:
             self._settle(value)
@@ -46,7 +46,7 @@ class Waiter(Generic[T]):
         """Wait for the answer.
 
         Raises:
-            Refused: It did not come in time.
+            Refused: It did not come in time, or not from every gateway.
         """
         timer = self._loop.call_later(PATIENCE, self._give_up)
         try:
@@ -54,8 +54,12 @@ class Waiter(Generic[T]):
         finally:
             timer.cancel()
 
-    def _settle(self, value: T) -> None:
-        if not self._future.done():
+    def _settle(self, value: T | commands.Unavailable) -> None:
+        if self._future.done():
+            return
+        if isinstance(value, commands.Unavailable):
+            self._future.set_exception(Refused(incomplete(value.reason)))
+        else:
             self._future.set_result(value)
 
     def _give_up(self) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from hubbub.actors.messages import commands, events, internal, pushes, servers
+from hubbub.actors.messages import commands, events, internal, mesh, pushes, servers
 from hubbub.actors.runtime.trace import Party, speaker, speaking
 from hubbub.transport.trace_details import short_id
 
@@ -28,7 +28,9 @@ _REMEMBERED = 64 * 1024 * 1024
 _MEDIUM, _LARGE = 126, 127
 
 
-ToGateway: TypeAlias = internal.Admit | internal.AdmitServer | commands.ForHub
+ToGateway: TypeAlias = (
+    internal.Admit | internal.AdmitServer | commands.ForHub | mesh.ToMesh
+)
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -73,9 +75,9 @@ class Entrance:
                 outsider = Party("client", label)
             case internal.AdmitServer():
                 outsider = Party("server", "a server")
-            case commands.ForHub():
+            case _:
                 pass
-        if not isinstance(message, commands.ForHub):
+        if isinstance(message, internal.Admit | internal.AdmitServer):
             door = TracedDoor(message.door, outsider, self)
             message = msgspec.structs.replace(message, door=door)
         with speaking(outsider):

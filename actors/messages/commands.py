@@ -65,6 +65,17 @@ class Receipt(msgspec.Struct, frozen=True, gc=False):
             answer = self.message if opposite is None else opposite(reason)
         self.to.post(answer)
 
+    def fail(self, reason: str) -> None:
+        """Tell that it could not be done everywhere."""
+        opposite = getattr(self.message, "failed", None)
+        self.to.post(Unavailable(reason) if opposite is None else opposite(reason))
+
+
+class Unavailable(msgspec.Struct, frozen=True, gc=False):
+    """No answer, or not from everyone: a gateway that was asked did not say in time."""
+
+    reason: str
+
 
 class Subject(Protocol):
     """What a filter looks at (see ``policy.filter``)."""
@@ -161,7 +172,7 @@ class Grant(msgspec.Struct, frozen=True, gc=False):
     connection_id: str
     permission: Permission
     group: str
-    answer: Ref[Verdict]
+    answer: Ref[Verdict | Unavailable]
 
 
 class Revoke(msgspec.Struct, frozen=True, gc=False):
@@ -170,7 +181,7 @@ class Revoke(msgspec.Struct, frozen=True, gc=False):
     connection_id: str
     permission: Permission
     group: str
-    answer: Ref[Verdict]
+    answer: Ref[Verdict | Unavailable]
 
 
 class HasPermission(msgspec.Struct, frozen=True, gc=False):
@@ -179,7 +190,7 @@ class HasPermission(msgspec.Struct, frozen=True, gc=False):
     connection_id: str
     permission: Permission
     group: str
-    answer: Ref[Verdict]
+    answer: Ref[Verdict | Unavailable]
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -197,7 +208,7 @@ class Exists(msgspec.Struct, frozen=True, gc=False):
     """Ask whether a target has a connection."""
 
     target: ToConnection | ToUser | ToGroup
-    answer: Ref[bool]
+    answer: Ref[bool | Unavailable]
 
 
 class Members(msgspec.Struct, frozen=True, gc=False):
@@ -206,7 +217,7 @@ class Members(msgspec.Struct, frozen=True, gc=False):
     group: str
     after: str
     limit: int
-    answer: Ref[MemberPage]
+    answer: Ref[MemberPage | Unavailable]
 
 
 class MemberPage(msgspec.Struct, frozen=True, gc=False):

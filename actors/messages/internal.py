@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 
-from hubbub.actors.messages import commands, requests, servers
+from hubbub.actors.messages import commands, events, peers, requests, servers
 from hubbub.actors.messages.events import Certificate, Values
 from hubbub.actors.messages.pushes import Push
 from hubbub.actors.runtime.address import Ref
@@ -105,7 +105,7 @@ class Observe(msgspec.Struct, frozen=True, gc=False):
     """A server wants to know who comes and goes."""
 
     server_id: str
-    outlet: Outlet
+    outlet: Ref[servers.Presence]
     watch: servers.Watch
     receipt: commands.Receipt | None = None
 
@@ -147,13 +147,15 @@ class Attention(msgspec.Struct, frozen=True, gc=False):
     """What handlers and servers of a hub want to be asked or told beforehand.
 
     ``publish`` and ``subscribe`` say that a client's wish may be intercepted;
-    ``joined`` and ``left`` are patterns of groups whose presence is told.
+    ``joined`` and ``left`` are patterns of groups whose presence is told. With
+    ``clustered``, peers want to know of a connection before it is let in.
     """
 
     publish: bool = False
     subscribe: bool = False
     joined: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    clustered: bool = False
     receipt: commands.Receipt | None = None
 
 
@@ -163,11 +165,81 @@ class Drain(msgspec.Struct, frozen=True, gc=False):
     answer: Ref[bool]
 
 
+class Expect(msgspec.Struct, frozen=True, gc=False):
+    """A connection is about to enter: let peers know, then say ``Expected``."""
+
+    connection: Ref[Expected]
+    user_id: str | None
+    groups: tuple[str, ...]
+
+
+class Expected(msgspec.Struct, frozen=True, gc=False):
+    """Peers know of a connection that is about to enter."""
+
+
+class Greet(msgspec.Struct, frozen=True, gc=False):
+    """A link is up: tell the peer what this hub wants, then say so to the link."""
+
+    link: Ref[Any]
+
+
+class Relayed(msgspec.Struct, frozen=True, gc=False):
+    """A peer's command, to be carried out on what is here, and passed on to nobody."""
+
+    command: commands.Command
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """What a server that is attached to a peer wants of this hub."""
+
+    command: peers.Attach | peers.Retire | peers.Watch
+    receipt: commands.Receipt
+
+
+class Detached(msgspec.Struct, frozen=True, gc=False):
+    """A server that was attached to a peer is gone, or the peer is."""
+
+    server_id: str
+
+
+class Given(msgspec.Struct, frozen=True, gc=False):
+    """A peer's event for a server that is attached here."""
+
+    server_id: str
+    delivery: events.Delivery
+
+
+class Seen(msgspec.Struct, frozen=True, gc=False):
+    """What a server that is attached here watches for has happened at a peer."""
+
+    server_id: str
+    presence: servers.Presence
+
+
+FromLink: TypeAlias = (
+    Greet
+    | Relayed
+    | Asked
+    | Detached
+    | Given
+    | Seen
+    | events.Answered
+    | events.Withdrawn
+)
+"""What a link tells a hub."""
+
 Permissive: TypeAlias = commands.Grant | commands.Revoke | commands.HasPermission
 
 ToGroupActor: TypeAlias = Deliver | Join | Part
 ToConnectionActor: TypeAlias = (
-    requests.Request | End | JoinedGroup | LeftGroup | Farewell | Permissive | Attention
+    requests.Request
+    | End
+    | JoinedGroup
+    | LeftGroup
+    | Farewell
+    | Permissive
+    | Attention
+    | Expected
 )
 ToHubActor: TypeAlias = (
     commands.Command
@@ -180,4 +252,6 @@ ToHubActor: TypeAlias = (
     | Observe
     | Attention
     | Admitted
+    | Expect
+    | FromLink
 )

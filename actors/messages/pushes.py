@@ -66,6 +66,10 @@ class Ack(msgspec.Struct, frozen=True, gc=False):
         """Give the ack that says no to the same request."""
         return Ack(self.ack_id, AckError(AckName.FORBIDDEN, reason))
 
+    def failed(self, reason: str) -> Ack:
+        """Give the ack that says that the same request could not be done."""
+        return Ack(self.ack_id, AckError(AckName.INTERNAL_SERVER_ERROR, reason))
+
 
 class Pong(msgspec.Struct, frozen=True, gc=False):
     """The sign of life that was asked for."""

@@ -131,6 +131,7 @@ class ErrorName(enum.StrEnum):
     FORBIDDEN = "Forbidden"
     NOT_FOUND = "NotFound"
     CONFLICT = "Conflict"
+    UNAVAILABLE = "Unavailable"
 
 
 class Welcome(msgspec.Struct, frozen=True, gc=False):
@@ -150,6 +151,10 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     def refused(self, reason: str) -> Refused:
         """Give the refusal of the same request."""
         return Refused(self.request_id, ErrorName.FORBIDDEN, reason)
+
+    def failed(self, reason: str) -> Refused:
+        """Tell that the same request could not be done everywhere."""
+        return Refused(self.request_id, ErrorName.UNAVAILABLE, reason)
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):

@@ -97,6 +97,10 @@ class Roster:
         """Give the members of a group."""
         return self._groups.get(group, _NOBODY).values()
 
+    def users(self) -> Collection[str]:
+        """Give the users that have a connection."""
+        return self._users.keys()
+
     def find(self, target: commands.Target) -> Collection[Entry]:
         """Give the connections of a target; a view, to be copied before changes."""
         match target:

@@ -116,6 +116,19 @@ class LoopActor(pykka.Actor):
 
         task.add_done_callback(finished)
 
+    def on_broken(self) -> None:
+        """Clean up after a failure; the exception has been logged."""
+
+    def on_failure(
+        self,
+        exception_type: type[BaseException] | None,
+        exception_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Clean up after a failure (pykka's hook); most override ``on_broken``."""
+        del exception_type, exception_value, traceback
+        self.on_broken()
+
     def take_turn(self, letters: list[Any]) -> int:
         """Handle letters in order; called by the mailbox alone.
 

@@ -57,7 +57,7 @@ class Dispatcher:
         self.thread = get_ident()
         self.random = chance or random.SystemRandom()
         self.congested = False
-        """Whether the last round left work over; readers should pause meanwhile."""
+        """Whether the last round left work over, or somebody holds up the readers."""
         self._loop = loop
         self._order = order
         self._turns = turns
@@ -66,6 +66,7 @@ class Dispatcher:
         self._lanes: deque[Mailbox] = deque()
         self._dirty: deque[Writer] = deque()
         self._relief: list[Callable[[], None]] = []
+        self._holds: dict[object, None] = {}
         self._scheduled = False
         self.now = loop.time
 
@@ -106,9 +107,20 @@ class Dispatcher:
             self._loop.call_soon(self.run)
 
     def when_relieved(self, callback: Callable[[], None]) -> None:
-        """Call back when no work is left over from a round (see ``congested``)."""
+        """Call back when nothing is congested any more."""
         self._relief.append(callback)
-        self._wake()
+        if not self._holds:
+            self._wake()
+
+    def hold(self, holder: object) -> None:
+        """Keep readers paused: something else than clients is behind (a peer)."""
+        self._holds[holder] = None
+        self.congested = True
+
+    def release(self, holder: object) -> None:
+        """Hold the readers up no more; harmless when one did not."""
+        if self._holds.pop(holder, self) is None and not self._holds:
+            self._wake()
 
     # Time and threads.
 
@@ -147,9 +159,12 @@ class Dispatcher:
                 dirty.popleft().flush()
             except Exception:
                 logger.exception("an outlet was not written")
-        self.congested = bool(dirty or self._ready or self._lanes)
-        if self.congested:
+        left = bool(dirty or self._ready or self._lanes)
+        self.congested = left or bool(self._holds)
+        if left:
             self._wake()
+        elif self._holds:
+            pass  # the last release wakes us
         elif self._relief:
             relief, self._relief = self._relief, []
             for callback in relief:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from hubbub.actors.messages.events import Reject
+    from hubbub.actors.messages.peers import FromWire, Packet
     from hubbub.actors.messages.pushes import Push
     from hubbub.actors.messages.servers import ServerPush
     from hubbub.actors.runtime.address import Ref
@@ -138,3 +139,38 @@ class Socket(Protocol):
 
     def resume(self) -> None:
         """Read again."""
+
+
+class Channel(Protocol):
+    """The way to one gateway; what gets there, gets there in order."""
+
+    def send(self, packet: Packet) -> None:
+        """Send without waiting; what does not get through is lost, and sent again.
+
+        A sender that has no acknowledgement stops at a window, well below what a
+        channel holds.
+        """
+
+    def close(self) -> None:
+        """Give up what was not sent; harmless when closed."""
+
+
+class Wire(Protocol):
+    """How a gateway reaches others, and they it."""
+
+    @property
+    def endpoint(self) -> str:
+        """Where others reach this gateway."""
+
+    def open(self, arrivals: Ref[FromWire]) -> None:
+        """Let packets come in from now on, in the turns of the loop."""
+
+    def dial(self, endpoint: str) -> Channel:
+        """Make the way to a gateway; it need not be there yet.
+
+        Raises:
+            ValueError: This wire does not go there; the text says why.
+        """
+
+    def close(self) -> None:
+        """Close every channel, and let nothing in any more."""

@@ -18,7 +18,7 @@ from hubbub.actors.messages.payload import Binary, Json, Payload, Protobuf, Text
 from hubbub.actors.messages.servers import ServerRole
 from hubbub.actors.runtime.supervision import spawn
 from hubbub.actors.server import Server
-from hubbub.actors.upstream_mail import Declare, Leave
+from hubbub.actors.upstream_mail import Declare, Leave, Retire
 from hubbub.transport.subprotocols import codec
 from hubbub.transport.subprotocols.server_v1 import JSON_NAME, SERVER_SPOKEN
 from support.handlers import Stage, within
@@ -61,7 +61,7 @@ class WireServer:
     async def open(self) -> None:
         admit = internal.AdmitServer("chat", tuple(ServerRole), self)
         stage = self._stage
-        spawn(stage.dispatcher, lambda: Server("s1", admit, self, stage.upstream))
+        spawn(stage.dispatcher, lambda: Server("s1", admit, self))
         await within(self._ready.wait())
 
     async def leave(self) -> None:
@@ -69,7 +69,7 @@ class WireServer:
             task.cancel()
         if self._server is not None:
             self._server.post(requests.SocketClosed(1000, ""))
-            self._stage.upstream.post(Leave(self._server))  # type: ignore[arg-type] # the address itself
+            self._stage.upstream.post(Leave(self._server))
         await asyncio.sleep(0)
 
     # Door and socket.
@@ -94,7 +94,7 @@ class WireServer:
     # The hub: it passes declarations on.
 
     def post(self, message: Any, /) -> None:
-        if isinstance(message, Declare):
+        if isinstance(message, Declare | Retire):
             self._stage.upstream.post(message)
             return
         self.append(self.codec.encode(message), 1)

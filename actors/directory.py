@@ -1,0 +1,67 @@
+"""What the hubs and the links of one gateway look up in each other's stead.
+
+The one index that actors share: links write what their peers want, hubs read where a
+publication goes. A mailbox hop between them would cost every publication one, and a
+hub that starts would have to wait for what the mesh knows. All of them take their turns
+on one loop, so nobody sees it half written (docs/decisions, the mesh).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from hubbub.actors.policy.interest import Interest
+
+if TYPE_CHECKING:
+    from hubbub.actors.remote_server import RemoteServer
+    from hubbub.actors.runtime.address import Ref
+
+LinkRef: TypeAlias = "Ref[Any]"
+
+
+class Directory:
+    """Live links, hubs, what peers want and which servers are attached to them.
+
+    Args:
+        gateway: The id of this gateway, with which its connection ids begin.
+    """
+
+    def __init__(self, gateway: str) -> None:
+        self.gateway = gateway
+        self.links: dict[str, LinkRef] = {}
+        """Peers whose link is up, by their id; whatever is announced goes to all."""
+        self.hubs: dict[str, Ref[Any]] = {}
+        """The hubs of this gateway, by name."""
+        self._interest: dict[str, Interest[LinkRef]] = {}
+        self._servers: dict[str, dict[str, RemoteServer]] = {}
+
+    def interest(self, hub: str) -> Interest[LinkRef]:
+        """Give what peers want in a hub; the same table for as long as we live."""
+        table = self._interest.get(hub)
+        if table is None:
+            table = self._interest[hub] = Interest()
+        return table
+
+    def servers(self, hub: str) -> dict[str, RemoteServer]:
+        """Give the servers that are attached to peers, by id."""
+        return self._servers.setdefault(hub, {})
+
+    def owner(self, connection_id: str) -> LinkRef | None:
+        """Give the link to the gateway that a connection id names; None if not up."""
+        return self.links.get(connection_id[: len(self.gateway)])
+
+    def forget_hub(self, hub: str, link: LinkRef) -> list[str]:
+        """Forget what a peer wants in a hub; gives its servers, which are gone."""
+        if hub in self._interest:
+            self._interest[hub].forget(link)
+        servers = self._servers.get(hub, {})
+        gone = [name for name, server in servers.items() if server.link is link]
+        for name in gone:
+            del servers[name]
+        return gone
+
+    def forget(self, gateway: str, link: LinkRef) -> list[tuple[str, str]]:
+        """Forget a peer; gives hub and id of its servers, which are gone."""
+        self.links.pop(gateway, None)
+        hubs = list(dict.fromkeys((*self._interest, *self._servers)))
+        return [(hub, server) for hub in hubs for server in self.forget_hub(hub, link)]
