@@ -23,7 +23,9 @@ from hubbub.transport.cli_options import (
     gateway_at,
 )
 from hubbub.transport.cli_output import errors_for_people, hint, out, result
+from hubbub.transport.cli_peers import peers
 from hubbub.transport.cli_scenarios import scenarios
+from hubbub.transport.cli_secret import secret
 from hubbub.transport.cli_serve import serve
 from hubbub.transport.cli_trace import trace
 from hubbub.transport.configuration import CONFIG_FILE, Flags
@@ -106,8 +108,10 @@ def token(  # noqa: PLR0913, PLR0917 - a parameter for each flag, as typer wants
 app.command()(connect)
 app.command()(publish)
 app.command()(listen)
+app.command()(peers)
 app.command()(trace)
 app.command()(scenarios)
+app.command()(secret)
 
 
 @app.command()

@@ -4,40 +4,25 @@ Annotations are read when the program runs: no postponed evaluation here.
 """
 
 import os
-import shlex
-import shutil
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote, urlsplit
 
 import typer
-from rich.rule import Rule
-from rich.text import Text
 
 from hubbub.transport import logs
+from hubbub.transport.cli_banner import announce
 from hubbub.transport.cli_check import load_and_try
-from hubbub.transport.cli_options import (
-    DEFAULT_HUB,
-    DEVELOPMENT_STRING,
-    JOIN_AND_SEND,
-    address_for,
-)
-from hubbub.transport.cli_output import err, errors_for_people, result, say
+from hubbub.transport.cli_output import errors_for_people
 from hubbub.transport.configuration import (
-    DEVELOPMENT_KEY,
+    ConfigurationError,
     Flags,
     config_path,
 )
-from hubbub.transport.settings import Settings
 from hubbub.transport.trace import tracing
-from hubbub.transport.wire.connection_string import (
-    ConnectionString,
-    format_connection_string,
-)
 
 _NETWORK = "Network"
+_MESH = "Several processes and machines"
 _EVENTS = "Hubs and event handlers"
 _OUTPUT = "Output"
 
@@ -111,6 +96,63 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag, as typer wants
             metavar="SECONDS",
             help="Time between pings to a client (20).",
             rich_help_panel=_NETWORK,
+        ),
+    ] = None,
+    workers: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|auto",
+            help="Processes that serve the port together (1); auto: one for each core.",
+            rich_help_panel=_MESH,
+        ),
+    ] = None,
+    peers: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ENDPOINTS",
+            help="Other gateways of the service, as tcp://a:7000,tcp://b:7000; one "
+            "that lives is enough.",
+            rich_help_panel=_MESH,
+        ),
+    ] = None,
+    peer_listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENDPOINT",
+            help="Where other gateways reach this one, as tcp://0.0.0.0:7000.",
+            rich_help_panel=_MESH,
+        ),
+    ] = None,
+    peer_endpoint: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENDPOINT",
+            help="What other gateways are told to dial (--peer-listen).",
+            rich_help_panel=_MESH,
+        ),
+    ] = None,
+    discover: Annotated[
+        str | None,
+        typer.Option(
+            metavar="dns://NAME:PORT",
+            help="A name whose every address is a gateway; looked up all the time.",
+            rich_help_panel=_MESH,
+        ),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="What the gateways of a service call it (hubbub).",
+            rich_help_panel=_MESH,
+        ),
+    ] = None,
+    cluster_secret: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="The secret of these gateways; hubbub secret makes one.",
+            rich_help_panel=_MESH,
         ),
     ] = None,
     hub: Annotated[
@@ -215,82 +257,34 @@ def serve(  # noqa: PLR0913, PLR0917 - a parameter for each flag, as typer wants
         compression=compression,
         keep_alive=keep_alive,
         demo=demo,
+        peers=tuple(peers or ()),
+        peer_listen=peer_listen,
+        peer_endpoint=peer_endpoint,
+        discover=discover,
+        cluster=cluster,
+        cluster_secret=cluster_secret,
+        workers=workers,
     )
     raise typer.Exit(_run(flags, show_key=show_key, trace=trace))
 
 
 def _run(flags: Flags, *, show_key: bool, trace: Path | None) -> int:
-    with errors_for_people(), tracing(trace) as recorder:
+    with errors_for_people():
         settings = load_and_try(flags)
+        if settings.workers > 1 and trace is not None:
+            raise ConfigurationError(
+                f"--trace shows one process, but workers is {settings.workers}: "
+                "add --workers 1"
+            )
         logs.set_up(settings.log_format, settings.log_level)
+        path = config_path(flags, os.environ)
+        say_ready = partial(announce, settings, path, show_key)
+        again = partial(load_and_try, flags)
+        if settings.workers > 1:
+            from hubbub.transport.workers import supervise  # noqa: PLC0415 - seldom
+
+            return supervise(settings, flags, reload=again, announce=say_ready)
         from hubbub.transport.serve import run  # noqa: PLC0415 - slow; others need it not
 
-        path = config_path(flags, os.environ)
-        return run(
-            settings,
-            reload=partial(load_and_try, flags),
-            announce=partial(_announce, settings, path, show_key),
-            trace=recorder,
-        )
-
-
-def _announce(
-    settings: Settings, path: Path | None, show_key: bool, endpoint: str
-) -> None:
-    """Say that the gateway is ready: to people on stderr, to scripts on stdout."""
-    if settings.log_format == "text":
-        err.print(Rule("hubbub is running", style="green"))
-        for label, value in _facts(settings, path, show_key, endpoint):
-            say(Text.assemble((f"{label:<18}", "bold"), value))
-        err.print(Rule(style="green"))
-    result(f"ready {endpoint}")
-
-
-def _facts(
-    settings: Settings, path: Path | None, show_key: bool, endpoint: str
-) -> list[tuple[str, str]]:
-    """List what a person wants to know of a gateway that has just started."""
-    gateway = ConnectionString(endpoint, settings.keys.primary)
-    shown = show_key or gateway.access_key == DEVELOPMENT_KEY
-    hub = DEFAULT_HUB if settings.open_hubs else next(iter(settings.hubs))
-    facts = [("settings", str(path or "no file"))]
-    if shown:
-        text = format_connection_string(endpoint, gateway.access_key)
-        address = address_for(gateway, hub, "me", JOIN_AND_SEND)
-        facts += [("connection string", text), ("client URL", address)]
-        page = f"{endpoint}/#url={quote(address, safe='')}"
-    else:
-        text = f"Endpoint={endpoint};AccessKey={logs.MASK};Version=1.0;"
-        facts += [("connection string", f"{text}  (--show-key shows the key)")]
-        page = f"{endpoint}/"
-    if settings.demo:
-        facts.append(("demo page", page))
-    if urlsplit(endpoint).hostname in {"0.0.0.0", "::"}:  # noqa: S104 - a comparison
-        facts.append(("note", "tokens must name this address: better set --endpoint"))
-    for index, command in enumerate(_commands(gateway, hub, shown)):
-        facts.append(("" if index else "try, elsewhere", command))
-    return [*facts, ("stop", "Ctrl+C")]
-
-
-def _commands(gateway: ConnectionString, hub: str, shown: bool) -> list[str]:
-    """Make the commands that show a gateway at work, as they can be pasted."""
-    place = "" if hub == DEFAULT_HUB else f" --hub {shlex.quote(hub)}"
-    commands = [
-        f"{_program()} listen lobby{place}",
-        f"{_program()} publish hello --group lobby{place}",
-    ]
-    text = format_connection_string(gateway.endpoint, gateway.access_key)
-    if text != DEVELOPMENT_STRING:
-        known = shlex.quote(text) if shown else "'(the connection string)'"
-        commands.insert(0, f"export HUBBUB_CONNECTION_STRING={known}")
-    return commands
-
-
-def _program() -> str:
-    """Say how this program is called from here."""
-    if shutil.which("hubbub"):
-        return "hubbub"
-    path = Path(sys.argv[0])
-    if path.name != "hubbub":
-        return "python -m hubbub.transport"
-    return min(os.path.relpath(path), str(path.resolve()), key=len)
+        with tracing(trace) as recorder:
+            return run(settings, reload=again, announce=say_ready, trace=recorder)

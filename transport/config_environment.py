@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from hubbub.transport.config_file import ConfigurationError
+from hubbub.transport.config_mesh import secret_file
 from hubbub.transport.config_tables import GATEWAY
 from hubbub.transport.config_values import MisfitError, boolean
 
@@ -54,6 +55,13 @@ ENVIRONMENT: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "HUBBUB_LOG_LEVEL": ("log_level", _text),
     "HUBBUB_DEMO": ("demo", _word),
     "HUBBUB_OPEN_HUBS": ("open_hubs", _word),
+    "HUBBUB_PEERS": ("peers", _commas),
+    "HUBBUB_PEER_LISTEN": ("peer_listen", _text),
+    "HUBBUB_PEER_ENDPOINT": ("peer_endpoint", _text),
+    "HUBBUB_DISCOVER": ("discover", _text),
+    "HUBBUB_CLUSTER": ("cluster", _text),
+    "HUBBUB_CLUSTER_SECRET": ("cluster_secret", secret_file),
+    "HUBBUB_WORKERS": ("workers", _number),
 }
 """Variables that stand for a top-level key of the file, and how their text is read.
 
@@ -68,14 +76,17 @@ OTHER_VARIABLES = (
 )
 """The file to read, the policy of all hubs; the last two are for client commands."""
 
-_KUBERNETES = re.compile(r"HUBBUB_(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP)\w*)")
+_KUBERNETES = re.compile(
+    r"HUBBUB_(\w+_)?(SERVICE_(HOST|PORT\w*)|PORT_\d+_(TCP|UDP)\w*)"
+)
 _KUBERNETES_PORT = re.compile(r"(tcp|udp)://")
 
 
 def our_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Pick the variables that are ours; an empty one counts as absent.
 
-    Kubernetes adds variables of its own for a service named ``hubbub``: passed over.
+    Kubernetes adds variables of its own for services named ``hubbub`` or
+    ``hubbub-something``: passed over.
 
     Raises:
         ConfigurationError: One of them is not known.
@@ -83,15 +94,21 @@ def our_variables(environ: Mapping[str, str]) -> dict[str, str]:
     known = (*ENVIRONMENT, *OTHER_VARIABLES)
     ours = {}
     for name, value in environ.items():
-        if not name.startswith(_PREFIX) or _KUBERNETES.fullmatch(name):
+        if not name.startswith(_PREFIX) or _of_kubernetes(name, value):
             continue
         if name not in known:
             raise ConfigurationError(
                 f"{name}: unknown environment variable{_meant(name, known)}"
             )
-        if value and not (name == "HUBBUB_PORT" and _KUBERNETES_PORT.match(value)):
+        if value:
             ours[name] = value
     return ours
+
+
+def _of_kubernetes(name: str, value: str) -> bool:
+    if _KUBERNETES.fullmatch(name):
+        return True
+    return name.endswith("_PORT") and _KUBERNETES_PORT.match(value) is not None
 
 
 def _meant(name: str, known: Iterable[str]) -> str:

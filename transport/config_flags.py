@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hubbub.transport.config_file import ConfigurationError
+from hubbub.transport.config_mesh import secret_file
 from hubbub.transport.config_tables import GATEWAY, HANDLER, handler_faults
 from hubbub.transport.config_values import MisfitError, Reader, hub_name
 from hubbub.transport.settings import SYSTEM_EVENTS, HandlerSettings, HubSettings
@@ -43,11 +44,21 @@ class Flags(msgspec.Struct, frozen=True, kw_only=True):
     compression: bool | None = None
     keep_alive: float | None = None
     demo: bool | None = None
+    peers: tuple[str, ...] = ()
+    """Each a comma list."""
+    peer_listen: str | None = None
+    peer_endpoint: str | None = None
+    discover: str | None = None
+    cluster: str | None = None
+    cluster_secret: str | None = None
+    """The path of a file."""
+    workers: str | None = None
+    """A whole number, or ``auto``."""
 
 
 _PLAIN = (
     "host", "port", "tls_cert", "tls_key", "log_format", "log_level", "compression",
-    "keep_alive", "demo",
+    "keep_alive", "demo", "peer_listen", "peer_endpoint", "discover", "cluster",
 )  # fmt: skip
 """Flags that stand for the top-level key of the same name."""
 
@@ -68,7 +79,21 @@ def from_flags(flags: Flags) -> dict[str, Any]:
         given[key] = _read("access_key", GATEWAY[key], value)
     if flags.hub:
         given["open_hubs"] = False
+    if flags.peers:
+        peers = [place.strip() for flag in flags.peers for place in flag.split(",")]
+        given["peers"] = _read("peers", GATEWAY["peers"], list(filter(None, peers)))
+    if flags.cluster_secret is not None:
+        given["cluster_secret"] = _read(
+            "cluster_secret", _secret_from_file, flags.cluster_secret
+        )
+    if flags.workers is not None:
+        number = int(flags.workers) if flags.workers.isdecimal() else flags.workers
+        given["workers"] = _read("workers", GATEWAY["workers"], number)
     return given
+
+
+def _secret_from_file(path: object) -> Any:
+    return GATEWAY["cluster_secret"](secret_file(str(path)))
 
 
 def hubs_from(

@@ -5,15 +5,15 @@ A pass over a file collects every problem instead of stopping at the first.
 
 from __future__ import annotations
 
-import os
-import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hubbub.transport import config_mesh as mesh
 from hubbub.transport import config_values as values
 from hubbub.transport.config_file import ConfigFile, ConfigurationError, KeyPath, spell
+from hubbub.transport.config_references import References
 from hubbub.transport.settings import (
     INTERCEPTIONS,
     PRESENCE_EVENTS,
@@ -47,6 +47,13 @@ GATEWAY: Mapping[str, Reader] = {
     "log_level": values.choice("debug", "info", "warning", "error"),
     "demo": values.boolean,
     "open_hubs": values.boolean,
+    "peers": values.listed(mesh.peer),
+    "peer_listen": mesh.listening,
+    "peer_endpoint": mesh.own_endpoint,
+    "discover": mesh.discovery,
+    "cluster": mesh.cluster,
+    "cluster_secret": mesh.secret,
+    "workers": mesh.workers,
 }
 """Top-level keys."""
 
@@ -96,10 +103,7 @@ HANDLER: Mapping[str, Reader] = {
 }
 """Keys of ``[[hubs.NAME.handlers]]`` and ``[[default.handlers]]``."""
 
-_SECRETS = frozenset({"access_key", "secondary_key"})
-_PATHS = frozenset({"tls_cert", "tls_key", "ca_file"})
 _NESTED = ("limits", "default", "hubs")
-_REFERENCE = re.compile(r"\$\{([^}]*)\}")
 
 
 class FileSettings(msgspec.Struct, frozen=True):
@@ -140,7 +144,7 @@ class _Walk:
     def __init__(self, file: ConfigFile, environ: Mapping[str, str]) -> None:
         self.problems: list[str] = []
         self._file = file
-        self._environ = environ
+        self._references = References(file.path.parent, environ)
 
     def everything(self) -> FileSettings:
         document = self._file.document
@@ -204,41 +208,12 @@ class _Walk:
         for key, value in table.items():
             if key in readers:
                 try:
-                    given[key] = readers[key](self._resolve(key, value))
+                    given[key] = readers[key](self._references.follow(key, value))
                 except values.MisfitError as error:
                     self._complain((*path, key), str(error))
             elif key not in nested:
                 self._complain((*path, key), _unknown(key, (*readers, *nested)))
         return given
-
-    def _resolve(self, key: str, value: object) -> object:
-        """Follow a reference to the environment or to a file."""
-        if key in _SECRETS and isinstance(value, dict):
-            return self._secret(value)
-        if key in _PATHS and isinstance(value, str):
-            return os.fspath(self._file.path.parent / value)
-        if key == "url" and isinstance(value, str):
-            return _REFERENCE.sub(lambda found: self._variable(found[1]), value)
-        return value
-
-    def _secret(self, reference: dict[str, object]) -> str:
-        match reference:
-            case {"env": str(name), **rest} if not rest:
-                return self._variable(name)
-            case {"file": str(name), **rest} if not rest:
-                path = self._file.path.parent / name
-                try:
-                    return path.read_text(encoding="utf-8").rstrip("\r\n")
-                except (OSError, UnicodeDecodeError) as error:
-                    raise values.MisfitError(f"cannot read {path} as text") from error
-        raise values.MisfitError(
-            'expected a text, { env = "NAME" } or { file = "path" }'
-        )
-
-    def _variable(self, name: str) -> str:
-        if name not in self._environ:
-            raise values.MisfitError(f"the environment variable {name} is not set")
-        return self._environ[name]
 
     def _complain(self, path: KeyPath, text: str) -> None:
         self.problems.append(f"{self._file.place(path)}: {text}")

@@ -5,7 +5,6 @@ Every error names its file and line, its variable or its flag, and what was expe
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ from hubbub.transport.config_environment import (
 )
 from hubbub.transport.config_file import ConfigurationError
 from hubbub.transport.config_flags import Flags, from_flags, hubs_from
+from hubbub.transport.config_mesh_rules import check_mesh, is_loopback
 from hubbub.transport.config_tables import FileSettings, read_file
 from hubbub.transport.settings import HubSettings, Limits, Settings
 from hubbub.transport.wire.tokens import Keyring
@@ -88,16 +88,6 @@ def uses_development_key(settings: Settings) -> bool:
     return DEVELOPMENT_KEY in {settings.keys.primary, settings.keys.secondary}
 
 
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine reaches a host, without asking a name server."""
-    if host.lower() == "localhost" or host.lower().endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def _keyring(gateway: dict[str, Any]) -> Keyring:
     """Take the keys out of the top-level settings; without any, the development key."""
     primary = gateway.pop("access_key", None)
@@ -125,6 +115,7 @@ def _check_whole(settings: Settings) -> None:
         )
     if uses_development_key(settings):
         _check_loopback(settings)
+    check_mesh(settings)
 
 
 def _check_loopback(settings: Settings) -> None:

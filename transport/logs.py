@@ -36,6 +36,7 @@ class Entry(msgspec.Struct, omit_defaults=True):
     logger: str
     message: str
     exception: str | None = None
+    worker: str | None = None
 
 
 def mask(text: str) -> str:
@@ -43,22 +44,36 @@ def mask(text: str) -> str:
     return _SECRETS.sub(rf"\1{MASK}", text)
 
 
-def set_up(log_format: str, level: str = "info", stream: TextIO | None = None) -> None:
+def set_up(
+    log_format: str,
+    level: str = "info",
+    stream: TextIO | None = None,
+    *,
+    worker: str | None = None,
+) -> None:
     """Send all logging to a stream, in place of what was set up before.
 
     Args:
         log_format: ``text`` or ``json``.
         level: The lowest level that is logged, as ``info``.
         stream: Where to; standard error when left out.
+        worker: Which of several processes that write there this one is.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
+    kind = JsonLines if log_format == "json" else TextLines
+    handler.setFormatter(kind(worker))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-class JsonLines(logging.Formatter):
+class _Lines(logging.Formatter):
+    def __init__(self, worker: str | None = None) -> None:
+        super().__init__()
+        self._worker = worker
+
+
+class JsonLines(_Lines):
     """Formats a record as one JSON object."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -70,17 +85,21 @@ class JsonLines(logging.Formatter):
             record.name,
             mask(record.getMessage()),
             mask(trace) if trace else None,
+            self._worker,
         )
         return msgspec.json.encode(entry).decode()
 
 
-class TextLines(logging.Formatter):
+class TextLines(_Lines):
     """Formats a record as a line for people; a traceback follows it, indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Format a record."""
         message = mask(record.getMessage()).translate(_BREAKS)
-        line = f"{_time(record)} {record.levelname.lower()} {record.name}: {message}"
+        level = record.levelname.lower()
+        if self._worker is not None:
+            level += f" worker={self._worker}"
+        line = f"{_time(record)} {level} {record.name}: {message}"
         trace = _trace(self, record)
         if trace:
             line += "".join(f"\n    {part}" for part in mask(trace).splitlines())

@@ -5,6 +5,8 @@ Defaults are the service's own, from its reference pages, where it documents any
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from hubbub.transport.wire.tokens import Keyring
@@ -116,6 +118,21 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         )
 
 
+class Secret(msgspec.Struct, frozen=True):
+    """A text that neither a log nor a table shows."""
+
+    text: str
+
+    def __repr__(self) -> str:
+        return "Secret(...)"
+
+    def __str__(self) -> str:
+        return "set"
+
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return []
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Settings of a gateway process."""
 
@@ -141,6 +158,20 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Whether the demo page is served."""
     open_hubs: bool = True
     """Whether hubs without settings work, with the defaults."""
+    peers: tuple[str, ...] = ()
+    """Where other gateways of the service may be; one that lives is enough."""
+    peer_listen: str | None = None
+    """Where other gateways reach this one; port 0 takes a free one."""
+    peer_endpoint: str | None = None
+    """What other gateways are told to dial; None: ``peer_listen``."""
+    discover: str | None = None
+    """``dns://NAME:PORT``: every address of the name is a peer."""
+    cluster: str = "hubbub"
+    """Gateways of another name are refused."""
+    cluster_secret: Secret | None = None
+    """The content of the file that ``hubbub secret`` makes."""
+    workers: int = 1
+    """Processes that serve the same port."""
     limits: Limits = Limits()
     default: HubSettings = HubSettings()
     """Settings of hubs that have none of their own."""

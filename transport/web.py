@@ -1,4 +1,4 @@
-"""What the port answers over plain HTTP: REST, health, metrics, the demo page."""
+"""What the port answers over plain HTTP: REST, health, peers, metrics, the demo page."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from hubbub.transport import metrics
+from hubbub.transport import peers_page
+from hubbub.transport.metrics_page import MetricsPage
 from hubbub.transport.rest import rest_app
 
 if TYPE_CHECKING:
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
 def web_app(front: Front) -> Any:
     """Make the ASGI application of a gateway."""
     rest = rest_app(front.gateway, front.live, clock=front.clock)
+    peers = peers_page.PeersPage(front)
     pages = Starlette(
         routes=[
             Route("/", _Home(front).respond),
-            Route("/metrics", _Metrics(front).respond),
+            Route("/metrics", MetricsPage(front).respond),
             Route("/client", _not_a_websocket),
             Route("/client/{rest:path}", _not_a_websocket),
             Route("/server/{rest:path}", _not_a_websocket),
@@ -33,7 +35,8 @@ def web_app(front: Front) -> Any:
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"].startswith("/api/"):
-            await rest(scope, receive, send)
+            ours = scope["path"] in peers_page.PATHS
+            await (peers if ours else rest)(scope, receive, send)
         else:
             await pages(scope, receive, send)
 
@@ -50,16 +53,6 @@ class _Home:
         if self._live.settings.demo:
             return HTMLResponse(self._page)
         return PlainTextResponse("This is a hubbub gateway.\n")
-
-
-class _Metrics:
-    def __init__(self, front: Front) -> None:
-        self._stats = front.stats
-
-    async def respond(self, request: Request) -> Response:
-        del request
-        kind = "text/plain; version=0.0.4; charset=utf-8"
-        return Response(metrics.page(self._stats), media_type=kind)
 
 
 async def _not_a_websocket(request: Request) -> Response:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from hubbub.transport import config_tables
+from hubbub.transport.cluster_secret import new_secret, write_secret
 from hubbub.transport.config_environment import ENVIRONMENT, OTHER_VARIABLES
 from hubbub.transport.settings import (
     HandlerSettings,
@@ -72,6 +73,7 @@ def test_the_sample_file_of_the_reference_is_valid_and_complete(
     for name in ("fullchain.pem", "privkey.pem", "internal-ca.pem"):
         (tmp_path / name).touch()
     (tmp_path / "secondary.key").write_text(OTHER_KEY)
+    write_secret(tmp_path / "cluster.secret", new_secret())
     environ = {"PUBSUB_KEY": KEY, "WEBHOOK_CODE": "c"}
     settings = settings_of(tmp_path, sample, environ)
     assert settings.limits == Limits()
