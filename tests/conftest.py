@@ -19,6 +19,7 @@ from support.gateway import GatewayProcess
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+WORKERS = "HUBBUB_TEST_WORKERS"
 NODE_PACKAGES = Path(__file__).parent / "node" / "node_modules"
 
 
@@ -29,8 +30,31 @@ def gateway() -> Iterator[GatewayProcess]:
         yield process
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--workers",
+        type=int,
+        default=os.environ.get(WORKERS, "1"),
+        help=f"Worker processes of each gateway that tests start (1); also {WORKERS}.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "one_process(reason): looks at the one process that a gateway is"
+    )
+    # A gateway does not know the variable, and would say so.
+    os.environ.pop(WORKERS, None)
+    GatewayProcess.workers = config.getoption("--workers")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say in one line what is missing; in CI a missing program is a failure."""
+    """Skip what cannot be; in CI a missing program is a failure."""
+    if GatewayProcess.workers > 1:
+        for item in items:
+            if alone := item.get_closest_marker("one_process"):
+                why = f"needs one process: {alone.args[0]}"
+                item.add_marker(pytest.mark.skip(reason=why))
     if os.environ.get("CI"):
         return
     missing = {

@@ -199,7 +199,13 @@ def test_start_is_two_commands_that_make_knows() -> None:
 class Program:
     """A command line of a page, in a folder where its files are."""
 
-    def __init__(self, line: str, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        line: str,
+        folder: Path,
+        env: Mapping[str, str],
+        seconds: float = SECONDS,
+    ) -> None:
         self.said: list[str] = []
         self._process = subprocess.Popen(
             shlex.split(line),
@@ -210,7 +216,7 @@ class Program:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self._watchdog = threading.Timer(SECONDS, self._process.kill)
+        self._watchdog = threading.Timer(seconds, self._process.kill)
         self._watchdog.start()
 
     def await_line(self, text: str) -> str:
@@ -264,8 +270,8 @@ class Reader:
             text = block(page, title).replace(OURS, self.place)
             (self.folder / title).write_text(text)
 
-    def run(self, line: str) -> Program:
-        return Program(line, self.folder, self.env)
+    def run(self, line: str, seconds: float = SECONDS) -> Program:
+        return Program(line, self.folder, self.env, seconds)
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[Program]:

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import jwt
 
@@ -23,23 +23,75 @@ SECONDARY_KEY = "tests-secondary-key-0123456789abcdef01234567"
 START_SECONDS = 20.0
 
 
-class GatewayProcess:
+class Reachable:
+    """Where a service is reached: one gateway, or what stands before several."""
+
+    endpoint: str
+
+    @property
+    def connection_string(self) -> str:
+        return f"Endpoint={self.endpoint};AccessKey={KEY};Version=1.0;"
+
+    @property
+    def host(self) -> str:
+        return self.endpoint.split("://")[1].rpartition(":")[0]
+
+    @property
+    def port(self) -> int:
+        return int(self.endpoint.rpartition(":")[2])
+
+    def token(self, path: str, *, key: str = KEY, **claims: Any) -> str:
+        """Sign a token for a path of this gateway, valid for an hour by default."""
+        content = {"aud": f"{self.endpoint}{path}", "exp": int(time.time()) + 3600}
+        return jwt.encode({**content, **claims}, key, algorithm="HS256")
+
+    def client_url(
+        self,
+        hub: str = "chat",
+        user: str | None = None,
+        roles: Sequence[str] = (),
+        groups: Sequence[str] = (),
+    ) -> str:
+        """Make the URL that a client connects to."""
+        claims: dict[str, Any] = {}
+        if user is not None:
+            claims["sub"] = user
+        if roles:
+            claims["role"] = list(roles)
+        if groups:
+            claims["webpubsub.group"] = list(groups)
+        token = self.token(f"/client/hubs/{hub}", **claims)
+        scheme = "wss" if self.endpoint.startswith("https") else "ws"
+        address = self.endpoint.partition("://")[2]
+        return f"{scheme}://{address}/client/hubs/{hub}?access_token={token}"
+
+
+class GatewayProcess(Reachable):
     """``hubbub serve`` with our test keys, from its ready line to its exit.
 
     Args:
         arguments: Further arguments of ``hubbub serve``.
         environment: Further environment variables.
+        keys: The access keys.
+        workers: How many processes share the port; None takes what the test run says.
     """
+
+    workers: ClassVar[int] = 1
+    """Of each gateway, in this test run: ``pytest --workers``."""
 
     def __init__(
         self,
         *arguments: str,
         environment: Mapping[str, str] | None = None,
         keys: Sequence[str] = (KEY, SECONDARY_KEY),
+        workers: int | None = None,
     ) -> None:
         command = [sys.executable, "-m", "hubbub.transport", "serve", "--port", "0"]
         for key in keys:
             command += ["--access-key", key]
+        count = self.workers if workers is None else workers
+        if count > 1:
+            command += ["--workers", str(count)]
         self._log = tempfile.NamedTemporaryFile(prefix="hubbub-", suffix=".log")  # noqa: SIM115 - closed in __exit__
         self.process = subprocess.Popen(
             [*command, *arguments],
@@ -81,43 +133,6 @@ class GatewayProcess:
                 return log
             time.sleep(0.01)
         raise AssertionError(f"{text!r} is not in the log:\n{self.log}")
-
-    @property
-    def connection_string(self) -> str:
-        return f"Endpoint={self.endpoint};AccessKey={KEY};Version=1.0;"
-
-    @property
-    def host(self) -> str:
-        return self.endpoint.split("://")[1].rpartition(":")[0]
-
-    @property
-    def port(self) -> int:
-        return int(self.endpoint.rpartition(":")[2])
-
-    def token(self, path: str, *, key: str = KEY, **claims: Any) -> str:
-        """Sign a token for a path of this gateway, valid for an hour by default."""
-        content = {"aud": f"{self.endpoint}{path}", "exp": int(time.time()) + 3600}
-        return jwt.encode({**content, **claims}, key, algorithm="HS256")
-
-    def client_url(
-        self,
-        hub: str = "chat",
-        user: str | None = None,
-        roles: Sequence[str] = (),
-        groups: Sequence[str] = (),
-    ) -> str:
-        """Make the URL that a client connects to."""
-        claims: dict[str, Any] = {}
-        if user is not None:
-            claims["sub"] = user
-        if roles:
-            claims["role"] = list(roles)
-        if groups:
-            claims["webpubsub.group"] = list(groups)
-        token = self.token(f"/client/hubs/{hub}", **claims)
-        scheme = "wss" if self.endpoint.startswith("https") else "ws"
-        address = self.endpoint.partition("://")[2]
-        return f"{scheme}://{address}/client/hubs/{hub}?access_token={token}"
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

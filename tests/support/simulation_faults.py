@@ -1,0 +1,268 @@
+"""Faults of a simulated mesh, and what they excuse.
+
+Two processes are parted while packets between them are lost or wait, or one of them is
+stopped or not there. Parted for less than ``Pace.silence``, they lose nothing; for
+longer, each may count the other as gone, and what was under way is lost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from hubbub.actors.messages import peers
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+    from hubbub.actors.messages.mesh import Pace
+    from support.simulation_world import Process, World
+
+
+class Span(NamedTuple):
+    """A time in which two processes were parted, one of them perhaps for good."""
+
+    start: float
+    end: float
+    fatal: bool
+
+
+class Outage:
+    """What parts one process from another, until it ends."""
+
+    __slots__ = ("end", "fatal", "start")
+
+    def __init__(self, start: float, *, fatal: bool) -> None:
+        self.start = start
+        self.end: float | None = None
+        self.fatal = fatal
+
+
+class Outages:
+    """When which processes were parted.
+
+    Args:
+        clock: Gives the time.
+        pace: Decides how long is too long.
+        longest: Longest time of a packet.
+    """
+
+    def __init__(self, clock: Callable[[], float], pace: Pace, longest: float) -> None:
+        self._clock = clock
+        self._pace = pace
+        self.knowing = pace.knowing - 0.01
+        """A join that was acknowledged later may not be known everywhere."""
+        self.slack = pace.heartbeat + 5 * longest + 0.2
+        """Until what was lost is missed and sent again."""
+        self.recovery = 2 * pace.heartbeat + 5 * longest + 0.5
+        """Until processes that are parted no more know of each other again."""
+        self._outages: dict[tuple[int, int], list[Outage]] = {}
+
+    def begin(self, one: Process, other: Process, *, fatal: bool) -> Outage:
+        outage = Outage(self._clock(), fatal=fatal)
+        self._outages.setdefault(_pair(one, other), []).append(outage)
+        return outage
+
+    def end(self, outages: list[Outage]) -> None:
+        for outage in outages:
+            if outage.end is None:
+                outage.end = self._clock()
+
+    def parted(self, one: Process, other: Process, since: float) -> bool:
+        """Tell whether two were parted at any time since then, or hardly before."""
+        before = since - self.slack
+        outages = self._outages.get(_pair(one, other), ())
+        return any(one.end is None or one.end > before for one in outages)
+
+    def excuse(self, one: Process, other: Process, time: float) -> bool:
+        """Tell whether what was sent at a time may be lost."""
+        return any(
+            span.start - self.slack <= time <= span.end + self.recovery
+            for span in self._spans(one, other)
+            if span.fatal
+        )
+
+    def _spans(self, one: Process, other: Process) -> list[Span]:
+        """Give the times in which two were parted; long ones are fatal.
+
+        What follows upon another hardly later is one: not a sign of life came between.
+        """
+        spans: list[Span] = []
+        now = self._clock()
+        most = self._pace.silence - self.slack
+        outages = self._outages.get(_pair(one, other), [])
+        for outage in sorted(outages, key=lambda outage: outage.start):
+            start, fatal = outage.start, outage.fatal
+            end = now if outage.end is None else outage.end
+            if spans and start - spans[-1].end < self.slack:
+                last = spans.pop()
+                start, end = last.start, max(last.end, end)
+                fatal = fatal or last.fatal
+            spans.append(Span(start, end, fatal or end - start > most))
+        return spans
+
+
+def _pair(one: Process, other: Process) -> tuple[int, int]:
+    first, second = sorted((one.number, other.number))
+    return first, second
+
+
+class Faults:
+    """Brings about faults, and ends them.
+
+    Args:
+        world: What they befall.
+        outages: Where they are written down.
+        chance: Decides.
+    """
+
+    def __init__(self, world: World, outages: Outages, chance: random.Random) -> None:
+        self._world = world
+        self._outages = outages
+        self._chance = chance
+        self._open: dict[int, Callable[[], None]] = {}
+        self._last = 0
+        self._recorded: list[tuple[str, str, peers.Packet]] = []
+        world.network.tap = self._record
+
+    def strike(self, *, rough: bool) -> None:
+        """Let something go wrong.
+
+        Args:
+            rough: Whether it may be more than a link can bear.
+        """
+        gentle = [self._cut, self._cut, self._hold, self._stop, self._replay]
+        harsh = [self._crash, self._leave, self._garble]
+        chance = self._chance
+        kind = chance.choice(gentle + harsh if rough else gentle)
+        longest = self._world.pace.silence - self._outages.slack - 0.2
+        seconds = chance.uniform(0.1, longest)
+        if rough and chance.random() < 0.5:
+            seconds = chance.uniform(longest, longest + self._outages.slack + 2.0)
+        kind(seconds)
+
+    def end_all(self) -> None:
+        """Heal everything now."""
+        while self._open:
+            next(iter(self._open.values()))()
+
+    def _until(self, seconds: float, end: Callable[[], None]) -> None:
+        """End a fault later, or when all end, once."""
+        self._last += 1
+        number = self._last
+
+        def over() -> None:
+            if self._open.pop(number, None) is not None:
+                end()
+
+        self._open[number] = over
+        self._world.loop.call_later(seconds, over)
+
+    # Links.
+
+    def _cut(self, seconds: float) -> None:
+        self._part("cut", self._world.network.cut, seconds)
+
+    def _hold(self, seconds: float) -> None:
+        self._part("held", self._world.network.hold, seconds)
+
+    def _part(
+        self, how: str, act: Callable[[str, str], None], seconds: float
+    ) -> None:
+        world, chance = self._world, self._chance
+        one, other = chance.sample(world.processes, 2)
+        both = chance.random() < 0.6
+        ways = [(one, other), (other, one)] if both else [(one, other)]
+        outage = self._outages.begin(one, other, fatal=False)
+        arrow = "<->" if both else "->"
+        world.note(one, arrow, other, how, f"for {seconds:.2f} s")
+        for source, target in ways:
+            act(source.endpoint, target.endpoint)
+
+        def heal() -> None:
+            world.note(one, arrow, other, "healed")
+            for source, target in ways:
+                world.network.heal(source.endpoint, target.endpoint)
+            self._outages.end([outage])
+
+        self._until(seconds, heal)
+
+    def _record(self, source: str, target: str, packet: peers.Packet) -> None:
+        if len(self._recorded) < 50 or self._chance.random() < 0.05:
+            self._recorded.append((source, target, packet))
+
+    def _replay(self, seconds: float) -> None:
+        """Let packets of before come once more."""
+        del seconds
+        for source, target, packet in self._chance.choices(self._recorded, k=5):
+            self._world.note("replayed", source, target, type(packet).__name__)
+            self._world.network.inject(target, packet)
+
+    def _garble(self, seconds: float) -> None:
+        """Let a batch come that cannot be read."""
+        del seconds
+        batches = [
+            (source, target, packet)
+            for source, target, packet in self._recorded[-40:]
+            if isinstance(packet, peers.Batch)
+        ]
+        if not batches:
+            return
+        source, target, packet = self._chance.choice(batches)
+        ends = [one for one in self._world.processes if one.endpoint in {source, target}]
+        outage = self._outages.begin(*ends, fatal=True)
+        self._world.note("garbled", source, target)
+        garbled = peers.Malformed(packet.gateway, packet.tag, "it is garbled")
+        self._world.network.inject(target, garbled)
+        self._outages.end([outage])
+
+    # Processes.
+
+    def _begin(self, process: Process, *, fatal: bool) -> list[Outage]:
+        return [
+            self._outages.begin(process, other, fatal=fatal)
+            for other in self._world.processes
+            if other is not process
+        ]
+
+    def _stop(self, seconds: float) -> None:
+        running = [one for one in self._world.running if not one.leaving]
+        if not running:
+            return
+        process = self._chance.choice(running)
+        outages = self._begin(process, fatal=False)
+        life, timers_first = process.life, self._chance.random() < 0.5
+        process.stop()
+
+        def carry_on() -> None:
+            if process.life == life and process.up:
+                process.carry_on(timers_first=timers_first)
+            self._outages.end(outages)
+
+        self._until(seconds, carry_on)
+
+    def _crash(self, seconds: float) -> None:
+        up = [one for one in self._world.processes if one.up]
+        if not up:
+            return
+        process = self._chance.choice(up)
+        outages = self._begin(process, fatal=True)
+        process.crash()
+        self._return(process, outages, seconds)
+
+    def _leave(self, seconds: float) -> None:
+        running = [one for one in self._world.running if not one.leaving]
+        if not running:
+            return
+        process = self._chance.choice(running)
+        outages = self._begin(process, fatal=True)
+        process.leave(lambda: self._return(process, outages, seconds))
+
+    def _return(
+        self, process: Process, outages: list[Outage], seconds: float
+    ) -> None:
+        def start() -> None:
+            process.start()
+            self._outages.end(outages)
+
+        self._until(seconds, start)

@@ -1,0 +1,393 @@
+"""What a mesh promises, kept beside what it does.
+
+The model is told what was asked and what came, and writes down each broken promise. It
+knows no actor: only clients, servers, messages, and when which processes were parted.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hubbub.actors.messages import commands
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.simulation_clients import Client, Server
+    from support.simulation_faults import Outages
+    from support.simulation_world import Process, World
+
+
+class Stay:
+    """One membership of a client, from the wish to join to the end.
+
+    Between the wish and the ack it may get messages; from then on it must.
+    """
+
+    __slots__ = ("known", "late", "leaving", "since")
+
+    def __init__(self, since: float) -> None:
+        self.since = since
+        self.known: float | None = None
+        """When the join was acknowledged."""
+        self.late = False
+        """Whether a peer may not know of it: its time to know it was over."""
+        self.leaving = False
+
+
+class Message:
+    """A publication, and who must get it."""
+
+    __slots__ = (
+        "ends",
+        "life",
+        "number",
+        "origin",
+        "owed",
+        "publisher",
+        "target",
+        "time",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        origin: Process,
+        publisher: str,
+        target: commands.Target,
+        time: float,
+    ) -> None:
+        self.number = number
+        self.origin = origin
+        self.life = origin.life
+        self.publisher = publisher
+        self.target = target
+        self.time = time
+        self.owed: dict[Client, None] = {}
+
+    def __str__(self) -> str:
+        return f"message {self.number} of {self.publisher} to {name_of(self.target)}"
+
+
+class Asked:
+    """An event of a client's, who was given it, and what came of it."""
+
+    __slots__ = ("answers", "client", "given", "lost_servers", "number", "time")
+
+    def __init__(self, number: int, client: Client, time: float) -> None:
+        self.number = number
+        self.client = client
+        self.time = time
+        self.given: list[tuple[int, Server]] = []
+        self.answers = 0
+        self.lost_servers = 0
+
+
+class Model:
+    """Everything that was asked and came.
+
+    Args:
+        world: Clock, log and processes.
+        outages: When which processes were parted, or may count each other as gone.
+    """
+
+    def __init__(self, world: World, outages: Outages) -> None:
+        self._world = world
+        self._outages = outages
+        self.clients: list[Client] = []
+        self.servers: list[Server] = []
+        self.messages: dict[int, Message] = {}
+        self.asked: dict[int, Asked] = {}
+        self.faults: list[str] = []
+        """Broken promises."""
+        self.deliveries = 0
+        self._numbers = 0
+
+    @property
+    def now(self) -> float:
+        return self._world.now
+
+    def note(self, *what: Any) -> None:
+        self._world.note(*what)
+
+    def later(self, seconds: float, what: Callable[..., None], *args: Any) -> None:
+        self._world.loop.call_later(seconds, what, *args)
+
+    def broken(self, text: str) -> None:
+        """Write down a broken promise."""
+        self.note("BROKEN:", text)
+        self.faults.append(text)
+
+    # Publications.
+
+    def message(
+        self,
+        origin: Process,
+        publisher: str,
+        target: commands.Target,
+        exclude: Client | None = None,
+    ) -> Message:
+        """Make a message, owed to all who must get it if it is published now."""
+        self._numbers += 1
+        now = self.now
+        message = Message(self._numbers, origin, publisher, target, now)
+        self.messages[message.number] = message
+        for client in self.clients:
+            if client is not exclude and self._must(client, message):
+                message.owed[client] = None
+                client.owed[message] = None
+        self.note(message.origin, "publishes", message, "for", _names(message.owed))
+        return message
+
+    def _must(self, client: Client, message: Message) -> bool:
+        """Tell whether a client must get what is published now."""
+        if not client.here:
+            return False
+        near = client.is_at(message.origin)
+        match message.target:
+            case commands.ToGroup(name=group):
+                stays = client.stays.get(group, [])
+                return any(self._counts(stay, client, message) for stay in stays)
+            case commands.ToUser(user_id=user):
+                mine = user == client.user
+            case commands.ToConnection(connection_id=connection_id):
+                mine, near = connection_id == client.connection_id, True
+            case commands.Everyone():
+                mine = True
+        known = client.connected
+        return mine and (near or self._settled(client, message.origin, known))
+
+    def _counts(self, stay: Stay, client: Client, message: Message) -> bool:
+        """Tell whether a stay is known where a message comes from."""
+        if stay.known is None or stay.leaving:
+            return False
+        if not stay.late or client.is_at(message.origin):
+            return True
+        return self._settled(client, message.origin, stay.known)
+
+    def _settled(self, client: Client, origin: Process, since: float | None) -> bool:
+        """Tell whether news of a client's has got to a process by all means."""
+        if since is None or self.now - since < self._outages.recovery:
+            return False
+        before = self.now - self._outages.recovery
+        return not self._outages.parted(client.process, origin, before)
+
+    def heard(self, client: Client, data: str, group: str | None) -> None:
+        """Hear that a client got a message."""
+        if data.startswith("answer "):
+            self._answered(client, int(data[7:]))
+            return
+        self.deliveries += 1
+        message = self.messages[int(data)]
+        self.note(client, "gets", message)
+        if message.number in client.seen:
+            self.broken(f"{client} got {message} twice")
+        client.seen[message.number] = None
+        client.owed.pop(message, None)
+        message.owed.pop(client, None)
+        lane = (message.publisher, name_of(message.target))
+        if client.last.get(lane, 0) > message.number:
+            self.broken(f"{client} got {message} after {client.last[lane]}")
+        client.last[lane] = message.number
+        self._is_meant(client, message, group)
+
+    def _is_meant(self, client: Client, message: Message, group: str | None) -> None:
+        """Check that a message was for a client at all."""
+        match message.target:
+            case commands.ToGroup(name=name):
+                meant = name == group and bool(client.stays.get(name))
+            case commands.ToUser(user_id=user):
+                meant = user == client.user
+            case commands.ToConnection(connection_id=connection_id):
+                meant = connection_id == client.connection_id
+            case commands.Everyone():
+                meant = True
+        if not meant:
+            self.broken(f"{client} got {message}, which is not for it")
+
+    def overdue(self, client: Client, message: Message) -> bool:
+        """Tell whether nothing excuses that a client has not got a message."""
+        if client.is_at(message.origin) and message.life == client.life:
+            return True
+        process = client.process
+        return not self._outages.excuse(message.origin, process, message.time)
+
+    def check_owed(self) -> None:
+        """Check, once all is quiet, that everyone got what it must."""
+        for client in self.clients:
+            for message in tuple(client.owed):
+                if self.overdue(client, message):
+                    self.broken(f"{client} never got {message}")
+                del client.owed[message]
+                message.owed.pop(client, None)
+
+    def release(self, client: Client, group: str | None = None) -> None:
+        """Owe a client nothing more (of a group): it has left, or is about to."""
+        for message in tuple(client.owed):
+            target = message.target
+            if group is None or target == commands.ToGroup(group):
+                self._check_late(client, message)
+                del client.owed[message]
+                message.owed.pop(client, None)
+
+    def _check_late(self, client: Client, message: Message) -> None:
+        """Check that what a leaving client has not got could still be on its way."""
+        outages = self._outages
+        if self.now - message.time < outages.slack or client.process.loop.stopped:
+            return
+        if not message.origin.running or message.origin.life != message.life:
+            return
+        if not outages.parted(client.process, message.origin, message.time):
+            self.broken(f"{client} has not got {message} for long")
+
+    # Acknowledgements.
+
+    def acknowledged(
+        self,
+        client: Client,
+        since: float,
+        what: tuple[str, Any],
+        success: bool,
+        ack: Any,
+    ) -> None:
+        """Hear the ack of a client's request."""
+        kind, value = what
+        self.note(client, "hears", kind, "success" if success else "failure")
+        match kind:
+            case "event":
+                self._event_over(value, success)
+            case _ if not success:
+                self.broken(f"{client}: {kind} failed: {ack}")
+            case "join":
+                value.known = self.now
+                value.late = self.now - since > self._outages.knowing
+            case "leave":
+                group, stays = value
+                self.left(client, group, stays)
+            case "publish":
+                if client in value.owed:
+                    self.broken(f"{client}: the ack of {value} precedes its echo")
+
+    def left(self, client: Client, group: str, stays: tuple[Stay, ...]) -> None:
+        """Hear that stays are over: from now on nothing may come."""
+        open_ = [stay for stay in client.stays.get(group, ()) if stay not in stays]
+        client.stays[group] = open_
+        if not open_:
+            client.stays.pop(group, None)
+
+    # Events.
+
+    def ask(self, client: Client) -> Asked:
+        self._numbers += 1
+        asked = self.asked[self._numbers] = Asked(self._numbers, client, self.now)
+        self.note(client, "sends event", asked.number)
+        return asked
+
+    def given(self, server: Server, data: str, attempt: int) -> None:
+        """Hear that a server was given an event."""
+        asked = self.asked[int(data)]
+        self.note(server, "is given event", asked.number, "attempt", attempt)
+        before = [one for one, _ in asked.given]
+        if attempt in before:
+            self.broken(f"event {asked.number} was given twice as attempt {attempt}")
+        if before and not self._server_was_lost(asked):
+            self.broken(f"event {asked.number} was given again without need")
+        asked.given.append((attempt, server))
+
+    def _server_was_lost(self, asked: Asked) -> bool:
+        """Tell whether the one that had an event may count as gone."""
+        _, server = asked.given[-1]
+        near = asked.client.process
+        return server.over or self._outages.excuse(near, server.process, self.now)
+
+    def _answered(self, client: Client, number: int) -> None:
+        asked = self.asked[number]
+        asked.answers += 1
+        if asked.client is not client:
+            self.broken(f"{client} got the answer to another's event {number}")
+        if asked.answers > 1:
+            self.broken(f"event {number} was answered twice")
+
+    def _event_over(self, asked: Asked, success: bool) -> None:
+        if success:
+            if asked.answers != 1:
+                self.broken(f"event {asked.number} succeeded without its answer")
+        elif self._could_succeed(asked):
+            self.broken(f"event {asked.number} failed although a server was there")
+
+    def _could_succeed(self, asked: Asked) -> bool:
+        """Tell whether an event must have succeeded."""
+        process = asked.client.process
+        if asked.lost_servers > 1:
+            return False
+        for server in self.servers:
+            ready, place = server.ready, server.process
+            if server.over or server.retiring or ready is None:
+                continue
+            if asked.time - ready < self._outages.recovery and place is not process:
+                continue
+            if not any(
+                self._outages.parted(one, process, asked.time - self._outages.recovery)
+                for one in self._world.processes
+            ):
+                return True
+        return False
+
+    def server_left(self, server: Server) -> None:
+        """Hear that a server is gone: what it had, others are given."""
+        self.note(server, "is gone")
+        self.servers.remove(server)
+        for asked in self.asked.values():
+            if asked.given and asked.given[-1][1] is server:
+                asked.lost_servers += 1
+
+    # Ends.
+
+    def forget(self, client: Client) -> None:
+        """Expect nothing of a client that is gone."""
+        self.note(client, "is gone")
+        if client in self.clients:
+            self.clients.remove(client)
+        for message in tuple(client.owed):
+            message.owed.pop(client, None)
+        client.owed.clear()
+        client.pending.clear()
+
+    def ended(self, who: Client | Server, kind: str, what: Any) -> None:
+        """Hear that the service ended a session."""
+        self.note(who, "is", kind, what)
+        process = who.process
+        expected = process.leaving or getattr(who, "closing", False)
+        if not expected:
+            self.broken(f"{who} at {process} was {kind}: {what}")
+
+    def check_answered(self) -> None:
+        """Check, once all is quiet, that every request was answered."""
+        for client in self.clients:
+            for _, (kind, _) in client.pending.items():
+                self.broken(f"{client} never got the ack of its {kind}")
+            client.pending.clear()
+            if client.connected is None:
+                self.broken(f"{client} was never let in")
+        for server in self.servers:
+            if server.ready is None:
+                self.broken(f"{server} was never told that it takes events")
+            if server.retiring:
+                self.broken(f"{server} cannot retire")
+
+
+def name_of(target: commands.Target) -> str:
+    """Name a target in a line of the log."""
+    match target:
+        case commands.ToGroup(name=name):
+            return f"group {name}"
+        case commands.ToUser(user_id=user):
+            return f"user {user}"
+        case commands.ToConnection(connection_id=connection_id):
+            return f"connection {connection_id[:3]}..{connection_id[-4:]}"
+        case commands.Everyone():
+            return "everyone"
+
+
+def _names(clients: dict[Client, None]) -> str:
+    return ", ".join(str(client.number) for client in clients) or "nobody"
