@@ -101,8 +101,9 @@ class Link(LoopActor):
             case peers.Malformed(tag=tag, reason=reason):
                 if self._greeting.fits(tag):
                     self._down(f"what it sent cannot be read: {reason}")
-            case peers.Refusal(reason=reason):
-                self._standing.refused(reason)
+            case peers.Refusal(number=number, reason=reason):
+                if self._epoch is None and number == self._greeting.offer.own:
+                    self._standing.refused(reason)
             case peers.Trouble(reason=reason):
                 self._standing.trouble = reason
             case link_mail.Announce(message=announced, receipt=receipt):

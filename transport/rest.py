@@ -57,6 +57,7 @@ def rest_app(
     live: Live,
     *,
     clock: Callable[[], float] = time.time,
+    held: Callable[[], bool] = bool,
 ) -> RestApp:
     """Make the ASGI application for every path under ``/api/``.
 
@@ -64,20 +65,26 @@ def rest_app(
         gateway: Where commands go.
         live: The settings in force.
         clock: Unix time in seconds, for tokens.
+        held: Whether callers are to wait, because a peer is behind.
     """
-    return RestApp(gateway, live, clock)
+    return RestApp(gateway, live, clock, held)
 
 
 class RestApp:
     """Answers HTTP requests; an ASGI application that expects full paths."""
 
     def __init__(
-        self, gateway: Ref[commands.ForHub], live: Live, clock: Callable[[], float]
+        self,
+        gateway: Ref[commands.ForHub],
+        live: Live,
+        clock: Callable[[], float],
+        held: Callable[[], bool],
     ) -> None:
         self._gateway = gateway
         self._live = live
         self._clock = clock
         self._callers = Callers(live, clock)
+        self._held = held
         self._calls = 0
 
     async def __call__(
@@ -106,7 +113,7 @@ class RestApp:
         if route.operation.open:
             return await route.operation.respond(self._call(scope, receive))
         self._callers.check(scope, segments)
-        if self._calls >= MOST_CALLS:
+        if self._calls >= MOST_CALLS or self._held():
             return answers.busy()
         self._calls += 1
         try:

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 def web_app(front: Front) -> Any:
     """Make the ASGI application of a gateway."""
-    rest = rest_app(front.gateway, front.live, clock=front.clock)
+    rest = rest_app(
+        front.gateway,
+        front.live,
+        clock=front.clock,
+        held=lambda: front.dispatcher.held,
+    )
     peers = peers_page.PeersPage(front)
     pages = Starlette(
         routes=[

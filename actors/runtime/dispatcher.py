@@ -117,6 +117,11 @@ class Dispatcher:
         self._holds[holder] = None
         self.congested = True
 
+    @property
+    def held(self) -> bool:
+        """Whether somebody holds up the readers."""
+        return bool(self._holds)
+
     def release(self, holder: object) -> None:
         """Hold the readers up no more; harmless when one did not."""
         if self._holds.pop(holder, self) is None and not self._holds:

@@ -209,7 +209,8 @@ def test_a_new_version_need_not_take_what_the_old_one_did(stage: Stage) -> None:
     old = stage.serve(CONNECT, Rule("publish"))
     new = stage.serve()
     new.ask(Handle((EVENT,), 10, supersede=True))
-    assert stage._actor(stage.hub())._attending.current.publish, "the old one is still here"
+    hub = stage._actor(stage.hub())
+    assert hub._attending.current.publish, "the old one is still here"
     old.leave()
     stage.settle()
     client, listener = stage.join("ann"), stage.join("bob", groups=["g"])
