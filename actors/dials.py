@@ -92,7 +92,7 @@ class Dials:
         for endpoint, dial in list(self._dials.items()):
             if endpoint in here or dial.gateway in linked:
                 dial.hang_up()
-                dial.since = now
+                dial.since, dial.trouble, dial.refused = now, "", False
             elif not dial.seed and now - dial.since > self._pace.silence:
                 dial.hang_up()
                 del self._dials[endpoint]

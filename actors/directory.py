@@ -62,6 +62,7 @@ class Directory:
 
     def forget(self, gateway: str, link: LinkRef) -> list[tuple[str, str]]:
         """Forget a peer; gives hub and id of its servers, which are gone."""
-        self.links.pop(gateway, None)
+        if self.links.get(gateway) is link:
+            del self.links[gateway]
         hubs = list(dict.fromkeys((*self._interest, *self._servers)))
         return [(hub, server) for hub in hubs for server in self.forget_hub(hub, link)]

@@ -11,17 +11,16 @@ import msgspec
 
 from hubbub.actors import link_mail
 from hubbub.actors.dials import Dials
-from hubbub.actors.gather import Gather
 from hubbub.actors.link import Link
 from hubbub.actors.messages import internal, mesh, peers
 from hubbub.actors.reception import Reception
 from hubbub.actors.runtime.actor import LoopActor
 from hubbub.actors.runtime.supervision import Ended, Restart, Restarted
 from hubbub.actors.siblings import Siblings, Uncounted
-from hubbub.actors.standing import Counters
+from hubbub.actors.survey import Survey
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from hubbub.actors.directory import Directory
     from hubbub.actors.runtime.address import Address, Ref
@@ -69,7 +68,7 @@ class Mesh(LoopActor):
         self._links: dict[str, Address] = {}
         self._endpoints: dict[str, str] = {}
         self._synced: dict[str, None] = {}
-        self._counters: dict[str, Counters] = {}
+        self._survey = Survey(self._id, setup)
         self._reception = Reception(setup, self._id, self.dispatcher)
         self._dials = Dials(setup, self._reception.knock, self.dispatcher)
         self._siblings = Siblings(self, setup)
@@ -111,7 +110,7 @@ class Mesh(LoopActor):
                 self._synced[gateway] = None
                 self._settle()
             case link_mail.Lapsed(gateway=gateway):
-                self._drop(gateway)
+                self._drop(gateway, "it has left")
             case link_mail.FromPeer():
                 self._hear(message)
             case mesh.Seeds(endpoints=endpoints):
@@ -121,9 +120,9 @@ class Mesh(LoopActor):
                 self._settling.append(answer)
                 self._settle()
             case mesh.Inspect(answer=answer):
-                self._inspect(answer)
-            case mesh.Count(answer=answer):
-                self._siblings.count(answer, self._links.values())
+                self._inspect(answer.post)
+            case mesh.Count() as count:
+                self._inspect(lambda view: self._count(count.answer, view))
             case internal.Drain(answer=answer):
                 self._drain(answer)
             case Tick():
@@ -166,7 +165,7 @@ class Mesh(LoopActor):
             return False
         if not self._reception.can_dial(endpoint):
             return False
-        hello, counters = self._reception.hello(), self._counted(endpoint)
+        hello, counters = self._reception.hello(), self._survey.counters(endpoint)
         dial = self._setup.wire.dial
         directory, pace, owner = self._directory, self._setup.pace, self.address
         self._links[gateway] = self.spawn(
@@ -210,7 +209,7 @@ class Mesh(LoopActor):
             return
         for other, place in tuple(self._endpoints.items()):
             if place == endpoint and other != gateway:
-                self._links[other].post(link_mail.End("another process took its place"))
+                self._drop(other, "another process took its place")
         others = [place for other, place in self._endpoints.items() if other != gateway]
         link.post(peers.Acquaintances(tuple(others)))
         link.post(link_mail.Introduced())
@@ -218,10 +217,13 @@ class Mesh(LoopActor):
             if other != gateway:
                 address.post(peers.Acquaintances((endpoint,)))
 
-    def _drop(self, gateway: str) -> None:
-        link = self._links.get(gateway)
+    def _drop(self, gateway: str, reason: str) -> None:
+        """Know a peer no more, and let its link end."""
+        link = self._links.pop(gateway, None)
         if link is not None:
-            link.post(link_mail.End("it has left"))
+            self._endpoints.pop(gateway, None)
+            self._synced.pop(gateway, None)
+            link.post(link_mail.End(reason))
 
     def _ended(self, ref: Address) -> None:
         for gateway, link in tuple(self._links.items()):
@@ -242,7 +244,9 @@ class Mesh(LoopActor):
             case peers.Inquire() as inquiry:
                 link = self._links.get(said.gateway)
                 if link is not None:
-                    link.post(self._siblings.inquired(inquiry))
+                    self._inspect(
+                        lambda view: link.post(self._siblings.inquired(inquiry, view))
+                    )
             case peers.Counted() as counted:
                 self._siblings.hear(counted)
 
@@ -274,26 +278,11 @@ class Mesh(LoopActor):
 
     # Questions, and the end.
 
-    def _inspect(self, answer: Ref[mesh.MeshView]) -> None:
-        setup = self._setup
-        waiting = self._dials.views()
+    def _count(self, answer: Ref[mesh.Tally], view: mesh.MeshView) -> None:
+        self._siblings.count(answer, self._links.values(), view)
 
-        def tell(views: Sequence[mesh.PeerView]) -> None:
-            answer.post(
-                mesh.MeshView(
-                    self._id,
-                    setup.cluster,
-                    setup.wire.endpoint,
-                    setup.worker,
-                    (*views, *waiting),
-                )
-            )
-
-        if not self._links:
-            tell(())
-        gather = Gather(len(self._links), tell)
-        for link in self._links.values():
-            link.post(link_mail.View(gather))
+    def _inspect(self, then: Callable[[mesh.MeshView], object]) -> None:
+        self._survey.inspect(self._links.values(), self._dials.views(), then)
 
     def _drain(self, answer: Ref[bool]) -> None:
         """Say goodbye to every peer; answer once they have heard."""
@@ -309,10 +298,3 @@ class Mesh(LoopActor):
         self._setup.wire.close()
         if answer is not None:
             answer.post(True)
-
-    def _counted(self, endpoint: str) -> Counters:
-        """Give the counters of an address, which outlive the process there."""
-        counters = self._counters.setdefault(endpoint, Counters())
-        if len(self._counters) > 2 * MOST_PEERS:
-            self._counters.pop(next(iter(self._counters)))
-        return counters

@@ -52,10 +52,12 @@ class Siblings:
         self._open: dict[int, _Counting] = {}
         self._last = 0
 
-    def count(self, answer: Ref[mesh.Tally], links: Collection[Address]) -> None:
+    def count(
+        self, answer: Ref[mesh.Tally], links: Collection[Address], own: mesh.MeshView
+    ) -> None:
         """Ask, and answer when all have said, or time is up."""
         setup = self._setup
-        figures = {setup.worker: setup.figures()}
+        figures = {setup.worker: setup.figures(own)}
         if not setup.site or not links:
             answer.post(mesh.Tally(figures))
             return
@@ -65,12 +67,12 @@ class Siblings:
             link.post(peers.Inquire(number, setup.site))
         self._owner.after(PATIENCE, Uncounted(number))
 
-    def inquired(self, inquiry: peers.Inquire) -> peers.Counted:
+    def inquired(self, inquiry: peers.Inquire, own: mesh.MeshView) -> peers.Counted:
         """Answer a peer."""
         setup = self._setup
         if not setup.site or inquiry.site != setup.site:
             return peers.Counted(inquiry.number, "", b"")
-        return peers.Counted(inquiry.number, setup.worker, setup.figures())
+        return peers.Counted(inquiry.number, setup.worker, setup.figures(own))
 
     def hear(self, counted: peers.Counted) -> None:
         """Take what a peer counts."""

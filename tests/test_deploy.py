@@ -17,6 +17,7 @@ import typer
 import yaml
 
 from hubbub.transport.cli import app
+from hubbub.transport.cluster_secret import new_secret, write_secret
 from hubbub.transport.config_environment import ENVIRONMENT, OTHER_VARIABLES
 from support.settings import KEY, settings_of
 
@@ -171,8 +172,9 @@ def loaded(
     folder: Path, toml: str, environment: dict[str, str], secrets: str
 ) -> Settings:
     """Load settings as a container does, with its secrets in a folder of ours."""
+    folder.mkdir()
     (folder / "access.key").write_text(KEY)
-    (folder / "cluster.secret").write_text("what is in it does not matter here")
+    write_secret(folder / "cluster.secret", new_secret())
     moved = {
         name: value.replace(secrets, str(folder))
         for name, value in {**image_environment(), **environment}.items()
@@ -206,7 +208,7 @@ def test_the_settings_of_a_pod_are_valid(
     folder, name = values["HUBBUB_CONFIG"].rsplit("/", 1)
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     assert mounts["settings"] == folder
-    settings = loaded(tmp_path, config["data"][name], values, mounts["secret"])
+    settings = loaded(tmp_path / "pod", config["data"][name], values, mounts["secret"])
     check_settings(settings)
     assert settings.peer_endpoint == "tcp://10.1.2.3:7000"
 
@@ -225,7 +227,7 @@ def test_the_settings_of_a_composed_gateway_are_valid(
             for key, value in service["environment"].items()
         }
         toml = (DEPLOY / "hubbub.toml").read_text()
-        settings = loaded(tmp_path, toml, values, "/run/secrets")
+        settings = loaded(tmp_path / name, toml, values, "/run/secrets")
         check_settings(settings)
         assert settings.peer_endpoint == f"tcp://{name}:7000"
         assert settings.peers == tuple(f"tcp://{one}:7000" for one in gateways)

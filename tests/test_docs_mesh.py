@@ -10,7 +10,7 @@ import shlex
 import signal
 import stat
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from test_docs import DOCS, SECONDS, Reader, block, commands, the_command
@@ -52,6 +52,7 @@ def await_up(reader: Reader, number: int) -> None:
     """Ask, by the page's command, until so many peers are up."""
     line = the_command(MACHINES, "hubbub peers --json")
     deadline = time.monotonic() + SECONDS
+    peers: list[dict[str, Any]] = []
     while time.monotonic() < deadline:
         peers = json.loads(reader.value(line))["peers"]
         if [peer["state"] for peer in peers].count("up") == number:

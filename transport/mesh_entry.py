@@ -63,7 +63,7 @@ class MeshEntry:
         self._watch: asyncio.Task[None] | None = None
         self._setup: MeshSetup | None = None
 
-    async def open(self, figures: Callable[[], bytes]) -> MeshSetup:
+    async def open(self, figures: Callable[[MeshView], bytes]) -> MeshSetup:
         """Take the gateway's place among others.
 
         Raises:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hubbub.actors.messages.mesh import MeshSetup
+from hubbub.actors.messages.mesh import MeshSetup, MeshView
 from hubbub.transport.cluster_secret import parse_secret
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def mesh_setup(
     plan: MeshPlan,
     loop: asyncio.AbstractEventLoop,
     *,
-    figures: Callable[[], bytes],
+    figures: Callable[[MeshView], bytes],
     worker: Worker | None = None,
 ) -> MeshSetup:
     """Open the place of a gateway among others.

@@ -39,28 +39,6 @@ class Pace(msgspec.Struct, frozen=True):
     remembered: float = 600.0
 
 
-class MeshSetup(msgspec.Struct, frozen=True):
-    """What a mesh is started with.
-
-    Args:
-        wire: How to reach peers.
-        cluster: Gateways of another name are refused.
-        seeds: Where gateways may be; one that lives is enough.
-        pace: Times and bounds.
-        site: What the workers of one machine have in common, if this is one.
-        worker: This worker's name, if it is one.
-        figures: Gives what this gateway counts, for its fellow workers.
-    """
-
-    wire: Wire
-    cluster: str = "hubbub"
-    seeds: tuple[str, ...] = ()
-    pace: Pace = Pace()
-    site: str = ""
-    worker: str = ""
-    figures: Callable[[], bytes] = bytes
-
-
 class Seeds(msgspec.Struct, frozen=True):
     """Where gateways may be, in place of what was said before (discovery)."""
 
@@ -126,6 +104,28 @@ class MeshView(msgspec.Struct, frozen=True):
     endpoint: str = ""
     worker: str = ""
     peers: tuple[PeerView, ...] = ()
+
+
+class MeshSetup(msgspec.Struct, frozen=True):
+    """What a mesh is started with.
+
+    Args:
+        wire: How to reach peers.
+        cluster: Gateways of another name are refused.
+        seeds: Where gateways may be; one that lives is enough.
+        pace: Times and bounds.
+        site: What the workers of one machine have in common, if this is one.
+        worker: This worker's name, if it is one.
+        figures: Gives what this gateway counts and sees, for its fellow workers.
+    """
+
+    wire: Wire
+    cluster: str = "hubbub"
+    seeds: tuple[str, ...] = ()
+    pace: Pace = Pace()
+    site: str = ""
+    worker: str = ""
+    figures: Callable[[MeshView], bytes] = lambda _: b""
 
 
 class Inspect(msgspec.Struct, frozen=True):

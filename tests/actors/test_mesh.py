@@ -353,9 +353,9 @@ def test_a_question_to_a_peer_that_goes_is_answered_at_once(stage: MeshStage) ->
 def test_workers_of_one_site_count_together_and_strangers_do_not(
     stage: MeshStage,
 ) -> None:
-    one = stage.start("a", site="here", worker="0", figures=lambda: b"zero")
-    stage.start("b", "a", site="here", worker="1", figures=lambda: b"one")
-    stage.start("c", "a", site="there", worker="0", figures=lambda: b"other")
+    one = stage.start("a", site="here", worker="0", figures=lambda _: b"zero")
+    stage.start("b", "a", site="here", worker="1", figures=lambda _: b"one")
+    stage.start("c", "a", site="there", worker="0", figures=lambda _: b"other")
     stage.pass_by(3)
     tally = Probe()
     one.gateway.post(mesh.Count(tally))
@@ -364,8 +364,8 @@ def test_workers_of_one_site_count_together_and_strangers_do_not(
 
 
 def test_a_worker_that_does_not_say_is_left_out(stage: MeshStage) -> None:
-    one = stage.start("a", site="here", worker="0", figures=lambda: b"zero")
-    two = stage.start("b", "a", site="here", worker="1", figures=lambda: b"one")
+    one = stage.start("a", site="here", worker="0", figures=lambda _: b"zero")
+    two = stage.start("b", "a", site="here", worker="1", figures=lambda _: b"one")
     stage.pass_by(3)
     stage.cut(one, two)
     tally = Probe()
