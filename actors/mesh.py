@@ -75,6 +75,7 @@ class Mesh(LoopActor):
         self._settling: list[Ref[bool]] = []
         self._overdue = False
         self._drained: Ref[bool] | None = None
+        self._leaving = False
 
     def describe(self) -> str:
         """Name this actor in a trace."""
@@ -143,6 +144,8 @@ class Mesh(LoopActor):
 
     def _meet(self, greeting: peers.Knock | peers.Hello) -> None:
         """Take a greeting to its link, a new one if need be."""
+        if self._leaving:
+            return
         gateway = greeting.gateway
         if isinstance(greeting, peers.Hello):
             self._dials.greeted(greeting.knock, gateway)
@@ -156,10 +159,8 @@ class Mesh(LoopActor):
         self._links[gateway].post(greeting)
 
     def _link(self, greeting: peers.Knock | peers.Hello) -> bool:
-        """Start a link to a gateway; False if it cannot be reached, or we leave."""
+        """Start a link to a gateway; False if it cannot be reached."""
         gateway, endpoint = greeting.gateway, greeting.endpoint
-        if self._drained is not None:
-            return False
         if len(self._links) >= MOST_PEERS:
             self._reception.refuse(greeting, "there are too many peers")
             return False
@@ -224,6 +225,7 @@ class Mesh(LoopActor):
             self._endpoints.pop(gateway, None)
             self._synced.pop(gateway, None)
             link.post(link_mail.End(reason))
+            self._close_if_alone()
 
     def _ended(self, ref: Address) -> None:
         for gateway, link in tuple(self._links.items()):
@@ -231,8 +233,7 @@ class Mesh(LoopActor):
                 del self._links[gateway]
                 self._endpoints.pop(gateway, None)
                 self._synced.pop(gateway, None)
-        if self._drained is not None and not self._links:
-            self._close()
+        self._close_if_alone()
 
     def _hear(self, said: link_mail.FromPeer) -> None:
         match said.message:
@@ -256,7 +257,7 @@ class Mesh(LoopActor):
         return (self._setup.wire.endpoint, *self._endpoints.values())
 
     def _look(self) -> None:
-        if self._drained is None:
+        if not self._leaving:
             self._dials.knock((self._id, *self._links), self._here())
 
     def _tick(self) -> None:
@@ -286,15 +287,14 @@ class Mesh(LoopActor):
 
     def _drain(self, answer: Ref[bool]) -> None:
         """Say goodbye to every peer; answer once they have heard."""
-        self._drained = answer
+        self._drained, self._leaving = answer, True
         self._dials.close()
         for link in self._links.values():
             link.post(link_mail.Leave())
-        if not self._links:
-            self._close()
+        self._close_if_alone()
 
-    def _close(self) -> None:
-        answer, self._drained = self._drained, None
-        self._setup.wire.close()
-        if answer is not None:
+    def _close_if_alone(self) -> None:
+        if self._drained is not None and not self._links:
+            answer, self._drained = self._drained, None
+            self._setup.wire.close()
             answer.post(True)

@@ -66,9 +66,12 @@ def listening(value: object) -> str:
 def discovery(value: object) -> str:
     """Read a name whose addresses are those of gateways."""
     parts = _split(value, _DISCOVER)
-    if parts.scheme != "dns" or not parts.hostname or parts.path or not parts.port:
+    host = parts.hostname or ""
+    if parts.scheme != "dns" or parts.path or not parts.port:
         raise expected(_DISCOVER, value)
-    return f"dns://{_bracketed(parts.hostname)}:{parts.port}"
+    if not _HOST.fullmatch(host):
+        raise expected(_DISCOVER, value)
+    return f"dns://{_bracketed(host)}:{parts.port}"
 
 
 def cluster(value: object) -> str:

@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 
 INTERRUPTED = 130
 """Exit status after a second Ctrl+C."""
-_LONGEST_SITE = 80
-"""Bytes of the folder's path; a socket's may have 107 in all."""
+_LONGEST_SITE = 98
+"""Bytes of the folder's path; with a socket's name it may have 107."""
 
 
 def supervise(
@@ -243,7 +243,10 @@ class Crew:
 
 async def _trial(flags: Flags) -> str:
     """Try the settings in a fresh process, as new code would; gives what is wrong."""
-    child = await WorkerProcess.start(Trial(flags))
+    try:
+        child = await WorkerProcess.start(Trial(flags))
+    except OSError as error:
+        return f"a new process cannot start: {error.strerror or error}"
     try:
         async with asyncio.timeout(START_SECONDS):
             answer = await child.hear()

@@ -270,6 +270,19 @@ def test_a_drain_says_goodbye_after_all_was_taken(stage: MeshStage) -> None:
     assert b.peer(a).lost == 0
 
 
+def test_gateways_that_leave_together_part_without_a_loss_or_a_new_epoch(
+    stage: MeshStage,
+) -> None:
+    a, b = stage.start("a"), stage.start("b", "a")
+    stage.pass_by(2)
+    drained = Probe()
+    for node in (a, b):
+        node.gateway.post(internal.Drain(drained))
+    stage.pass_by(3)
+    assert drained.heard == [True, True]
+    assert (a.ups(), b.ups()) == ([], [])
+
+
 def test_malformed_batches_end_the_link_and_it_comes_back(stage: MeshStage) -> None:
     a, b = stage.start("a"), stage.start("b", "a")
     stage.pass_by(2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ from support.gateway import GatewayProcess
 from support.raw import EVERYTHING, JSON, RawClient, target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
 SECONDS = 20.0
@@ -27,9 +27,9 @@ class Crew(GatewayProcess):
         self,
         *arguments: str,
         count: int = 2,
-        **options: dict[str, str] | tuple[str, ...],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(*arguments, workers=count, **options)  # type: ignore[arg-type]
+        super().__init__(*arguments, environment=environment, workers=count)
         self.count = count
 
     def pids(self) -> list[int]:
@@ -93,9 +93,8 @@ def alive(pid: int) -> bool:
     return state not in {"Z", "X"}
 
 
-def awaited(done: object) -> None:
+def awaited(done: Callable[[], bool]) -> None:
     """Wait until a function says yes."""
-    assert callable(done)
     deadline = time.monotonic() + SECONDS
     while not done():
         assert time.monotonic() < deadline
@@ -110,8 +109,3 @@ def sockets_of(folder: Path) -> list[Path]:
 def command_of(pid: int) -> str:
     """Give the command line of a process, as any user of the machine sees it."""
     return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-
-
-def environment_with(folder: Path) -> dict[str, str]:
-    """Let a process make its temporary files there."""
-    return {**os.environ, "TMPDIR": str(folder)}

@@ -42,6 +42,10 @@ def settings_of(**flags: object) -> Settings:
     return load(Flags(**flags), {})  # type: ignore[arg-type]
 
 
+def figures(view: MeshView) -> bytes:
+    return f"{view.gateway} counts".encode()
+
+
 class Gateway:
     """Takes what the entry says, and answers as the test wants."""
 
@@ -92,12 +96,12 @@ async def test_what_a_mesh_is_started_with_is_what_the_settings_say() -> None:
     settings = settings_of(peers=(NOBODY,), cluster="shop", workers="2")
     entry = mesh_entry(settings, Worker(1, 2, "/tmp"))
     assert entry is not None
-    setup = await entry.open(lambda: b"figures")
+    setup = await entry.open(figures)
     try:
         assert setup.cluster == "shop"
         assert (setup.site, setup.worker) == ("/tmp", "1")
         assert setup.seeds == ("ipc:///tmp/0.sock", NOBODY)
-        assert setup.figures() == b"figures"
+        assert setup.figures(MeshView("a")) == b"a counts"
         assert re.fullmatch(r"tcp://127\.0\.0\.1:[1-9]\d+", setup.wire.endpoint)
     finally:
         await entry.close()
@@ -111,7 +115,7 @@ async def test_a_gateway_without_others_has_no_way_into_a_mesh() -> None:
 async def test_names_are_looked_up_before_the_start_and_ever_after() -> None:
     names = Names(("10.0.0.1",), ("10.0.0.1",), ("10.0.0.1", "10.0.0.2"))
     entry, gateway = entry_with(names, peers=(NOBODY,)), Gateway()
-    setup = await entry.open(bytes)
+    setup = await entry.open(figures)
     try:
         assert setup.seeds == (NOBODY, "tcp://10.0.0.1:7000")
         await entry.settle(gateway)
@@ -134,7 +138,7 @@ async def test_a_gateway_does_not_look_for_itself() -> None:
     assert own is not None
     found = Discovery(f"dns://localhost:{port}", names.resolve, None, names.sleep)
     entry = MeshEntry(settings, own, None, found)
-    setup = await entry.open(bytes)
+    setup = await entry.open(figures)
     try:
         assert setup.seeds == (f"tcp://127.0.0.2:{port}",)
     finally:
@@ -151,7 +155,7 @@ async def test_who_has_not_answered_is_named_with_the_reason(
     )
     entry = mesh_entry(settings_of(peers=(silent, refused, well)))
     assert entry is not None
-    await entry.open(bytes)
+    await entry.open(figures)
     try:
         await entry.settle(Gateway(settled=False, peers=peers))
     finally:

@@ -17,6 +17,7 @@ from support.gateway import KEY, GatewayProcess
 from support.raw import RawClient
 from support.wire import close, text
 from support.workers import (
+    SECONDS,
     Crew,
     Spread,
     alive,
@@ -96,14 +97,18 @@ def test_workers_read_the_variables_and_the_file_of_the_user(tmp_path: Path) -> 
                 assert client.upgrade("/client/hubs/chat").status == 101
 
 
-def test_the_folder_of_the_workers_is_private_and_goes_with_them(
-    tmp_path: Path,
-) -> None:
-    with Crew(environment={"TMPDIR": str(tmp_path)}) as crew:
-        (folder,) = sockets_of(tmp_path)
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for temporary files with a path as short as a socket's must be."""
+    return tmp_path_factory.mktemp("w")
+
+
+def test_the_folder_of_the_workers_is_private_and_goes_with_them(folder: Path) -> None:
+    with Crew(environment={"TMPDIR": str(folder)}) as crew:
+        (site,) = sockets_of(folder)
+        assert stat.S_IMODE(site.stat().st_mode) == 0o700
         assert crew.stop() == 0
-        assert sockets_of(tmp_path) == []
+        assert sockets_of(folder) == []
 
 
 def test_a_long_path_for_temporary_files_is_no_hindrance(tmp_path: Path) -> None:
@@ -261,11 +266,9 @@ def test_a_worker_that_does_not_end_is_killed_in_the_end(tmp_path: Path) -> None
         assert not alive(held)
 
 
-def test_without_the_supervisor_the_workers_drain_by_themselves(
-    tmp_path: Path,
-) -> None:
+def test_without_the_supervisor_the_workers_drain_by_themselves(folder: Path) -> None:
     with (
-        Crew(environment={"TMPDIR": str(tmp_path)}) as crew,
+        Crew(environment={"TMPDIR": str(folder)}) as crew,
         Spread(crew) as clients,
     ):
         pids = crew.pids()
@@ -276,7 +279,7 @@ def test_without_the_supervisor_the_workers_drain_by_themselves(
             client.send(close(1001))
         awaited(lambda: not any(alive(pid) for pid in pids))
         assert crew.log.count("the supervisor is gone; draining") == 2
-        assert sockets_of(tmp_path) == []
+        assert sockets_of(folder) == []
 
 
 # Reload.
@@ -334,11 +337,12 @@ def test_workers_are_replaced_one_at_a_time_and_clients_come_back() -> None:
         crew.signal(signal.SIGUSR2)
         returned = []
         for client in (one for ones in clients.values() for one in ones):
+            client.socket.settimeout(3 * SECONDS)  # until it is its worker's turn
             assert client.messages_to_close()[1][0] == 1001
             client.send(close(1001))
             _, newcomer = join(crew)  # a worker is there at any time
             returned.append(newcomer)
-        said = crew.await_log("workers replaced")
+        said = crew.await_log("workers replaced", 3 * SECONDS)
         new = crew.pids()
         assert not set(old) & set(new)
         steps = (
