@@ -117,9 +117,12 @@ class ZeroMqWire:
         if not self._open:
             raise ValueError("the wire is closed")
         place = dialable(endpoint, secured=self._secured)
-        channel = ZeroMqChannel(
-            self._loop, self._context, place, self._keys, self._report, self._forget
-        )
+        try:
+            channel = ZeroMqChannel(
+                self._loop, self._context, place, self._keys, self._report, self._forget
+            )
+        except zmq.ZMQError as error:  # as when there are too many
+            raise ValueError(f"{endpoint} cannot be dialed: {error}") from error
         self._channels[channel] = None
         return channel
 
@@ -137,7 +140,7 @@ class ZeroMqWire:
         if self._gatekeeper is not None:
             self._gatekeeper.close()
         # It waits until the last packets have left, at most as long as they may take.
-        threading.Thread(target=self._context.term, name="zeromq-farewell").start()
+        threading.Thread(target=self._context.destroy, name="zeromq-farewell").start()
 
     # Listening.
 

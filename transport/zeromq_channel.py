@@ -43,6 +43,8 @@ HANDSHAKE_MS: Final = 5_000
 
 _CONNECT_MS: Final = 3_000
 _LOOKUP_SECONDS: Final = 5.0
+_ATTEMPT_SECONDS: Final = 10.0
+"""When an attempt counts as failed of which the library tells nothing."""
 _FIRST_WAIT: Final = 0.05
 _LONGEST_WAIT: Final = 1.0
 _PATIENCE: Final = 3
@@ -98,11 +100,16 @@ class ZeroMqChannel:
         keep_alive(socket)
         if keys is not None:
             keys.dial(socket)
-        self._monitor = Monitor(loop, socket, self._happened)
+        try:
+            self._monitor = Monitor(loop, socket, self._happened)
+        except zmq.ZMQError:
+            socket.close()
+            raise
         self._address = ""
         self._attempts = 0
         self._why: Happening | None = None
         self._waiting: asyncio.TimerHandle | None = None
+        self._deadline: asyncio.TimerHandle | None = None
         self._lookup: asyncio.Task[None] | None = None
         self._greeting: bytes | None = None
         self._open = True
@@ -131,8 +138,9 @@ class ZeroMqChannel:
             return
         self._open = False
         self._greeting = None
-        if self._waiting is not None:
-            self._waiting.cancel()
+        for timer in (self._waiting, self._deadline):
+            if timer is not None:
+                timer.cancel()
         if self._lookup is not None:
             self._lookup.cancel()
         self._monitor.close()
@@ -216,15 +224,24 @@ class ZeroMqChannel:
             except zmq.ZMQError as error:
                 if error.errno != errno.ENOENT:  # the library has forgotten it already
                     raise
-        self._address = place
+        self._address = ""
         self._why = None
         self._socket.ipv6 = place.startswith("tcp://[")
-        self._socket.connect(place)
+        try:
+            self._socket.connect(place)
+        except zmq.ZMQError:  # as of an address of an interface that is not there
+            self._failed(Happening.UNREACHABLE)
+        else:
+            self._address = place
+            self._deadline = self._loop.call_later(
+                _ATTEMPT_SECONDS, self._failed, Happening.UNREACHABLE
+            )
 
     def _happened(self, happening: Happening) -> None:
         match happening:
             case Happening.UP:
                 self._attempts = 0
+                self._rest()
                 greeting, self._greeting = self._greeting, None
                 if greeting is not None:
                     self._sent(greeting)
@@ -235,9 +252,16 @@ class ZeroMqChannel:
 
     def _failed(self, why: Happening | None) -> None:
         """Note that there is no connection, and try again a little later each time."""
+        self._rest()
         self._attempts += 1
         if self._attempts >= _PATIENCE or why in {Happening.DENIED, Happening.MISMATCH}:
             self._report(self.text, trouble_out(why, secured=self._secured))
         if self._waiting is None:
             wait = min(_FIRST_WAIT * 2 ** min(self._attempts - 1, 10), _LONGEST_WAIT)
             self._waiting = self._loop.call_later(wait, self._dial)
+
+    def _rest(self) -> None:
+        """End the attempt."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None

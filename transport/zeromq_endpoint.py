@@ -37,8 +37,8 @@ class Endpoint(NamedTuple):
 
     @property
     def is_numeric(self) -> bool:
-        """Whether it needs no name server."""
-        return bool(self.path) or is_address(self.host)
+        """Whether there is nothing to look up, neither a name nor an interface."""
+        return bool(self.path) or ("%" not in self.host and is_address(self.host))
 
 
 def parse_endpoint(text: str) -> Endpoint:

@@ -53,10 +53,14 @@ class Monitor:
         self._tell = tell
         # A name of our own: the library's is made of a descriptor, which comes again.
         place = f"inproc://hubbub.monitor.{next(_numbers)}"
-        socket.monitor(place, _ALL)
         self._socket = socket.context.socket(zmq.PAIR)
         self._socket.linger = 0
-        self._socket.connect(place)
+        try:
+            socket.monitor(place, _ALL)
+            self._socket.connect(place)
+        except zmq.ZMQError:
+            self._socket.close()
+            raise
         self._open = True
         self._more = True
         loop.add_reader(self._socket.FD, self._arrived)

@@ -89,7 +89,7 @@ class Greeting:
 
     def fall(self) -> None:
         """End the epoch."""
-        self.up = False
+        self.up, self._candidate = False, None
         self.current = Nonces(self._draw(), 0)
 
     def _rise(self) -> Step:

@@ -102,6 +102,19 @@ def test_a_side_that_fell_begins_anew_and_so_does_the_other() -> None:
     assert not other.greeting.fits(before.theirs), "the old tag counts no more"
 
 
+def test_a_side_that_falls_while_another_begins_anew_comes_up_again() -> None:
+    one, other = linked()
+    one.greeting.fall()
+    one.greet()
+    other.hear(one.said.pop())  # which considers a new epoch,
+    other.said.clear()
+    other.greeting.fall()  # and falls itself
+    one.greet()
+    other.greet()
+    talk(one, other)
+    assert fit(one, other)
+
+
 def test_hearing_a_hello_alone_brings_no_link_up() -> None:
     side = Side(1)
     assert side.greeting.hear(77, 0) is Step.GREET

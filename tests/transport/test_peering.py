@@ -117,7 +117,7 @@ def test_values_of_a_connect_event_are_plain_dicts_of_tuples() -> None:
     (give,) = found.messages
     assert isinstance(give, peers.Give)
     assert give.event == asked
-    assert type(give.event.query) is dict  # type: ignore[union-attr]
+    assert type(give.event.query) is dict
 
 
 # What cannot cross.

@@ -6,10 +6,12 @@ from datetime import UTC
 from typing import Any
 
 import cbor2
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hubbub.actors.messages import peers
+from hubbub.actors.messages import commands, peers
+from hubbub.actors.messages.payload import Text
 from hubbub.transport.wire.peering import PeeringViolation, decode, encode
 from support.peering_examples import EXAMPLES, batches, packets
 
@@ -33,7 +35,7 @@ def outcome(data: bytes) -> object:
 
 
 @given(packets)
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_a_packet_comes_out_as_it_went_in(packet: peers.Packet) -> None:
     assert decode(encode(packet)) == packet
 
@@ -45,13 +47,13 @@ def test_a_packet_comes_out_as_it_went_in(packet: peers.Packet) -> None:
 @example(b"\xa1\x61a" * 100_000)
 @example(b"\x9b" + b"\xff" * 8)
 @example(b"\x87\x05\x62a1\x01\x01\x01\xf4" + b"\x81" * 100_000)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_bytes_are_a_packet_or_not(data: bytes) -> None:
     outcome(data)
 
 
 @given(packets, st.data())
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 def test_a_damaged_packet_is_a_packet_or_not(
     packet: peers.Packet, data: st.DataObject
 ) -> None:
@@ -73,6 +75,7 @@ def test_every_truncation_and_every_other_byte_is_a_packet_or_not() -> None:
 
 
 @given(batches, batches)
+@settings(deadline=None)
 def test_two_packets_at_once_are_none(first: peers.Batch, second: peers.Batch) -> None:
     assert not isinstance(outcome(encode(first) + encode(second)), PACKETS)
 
@@ -101,16 +104,31 @@ shaped = st.builds(
 
 
 @given(st.lists(shaped | anything, max_size=3))
-@settings(max_examples=700)
+@settings(max_examples=300, deadline=None)
 def test_any_values_in_a_batch_are_messages_or_not(values: list[Any]) -> None:
     said = cbor2.dumps([5, "a1", 9, 1, 0, False, values], timezone=UTC)
     assert isinstance(outcome(said), peers.Batch | peers.Malformed)
 
 
 @given(anything | shaped)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_any_value_is_a_packet_or_not(value: Any) -> None:
     outcome(cbor2.dumps(value, timezone=UTC))
+
+
+def test_small_values_by_the_million_are_not_read() -> None:
+    head = b"\x87\x05\x62a1\x01\x01\x01\xf4\x9a\x00\x80\x00\x00"
+    for value in (b"\x80", b"\xa0", b"\x60", b"\x00", b"\x81"):
+        found = outcome(head + value * (8 << 20))
+        assert isinstance(found, peers.Malformed)
+        assert "too many values" in found.reason
+
+
+@pytest.mark.parametrize("size", [1, 1000, 70_000, 5 << 20])
+def test_a_long_payload_is_no_matter(size: int) -> None:
+    published = commands.Publish(commands.Everyone(), Text("x" * size))
+    batch = peers.Batch("a1", 1, 1, 0, (peers.Relay("chat", published),))
+    assert decode(encode(batch)) == batch
 
 
 def test_lengths_that_are_not_there_take_no_memory() -> None:

@@ -33,6 +33,7 @@ from hubbub.transport.wire.peering_shapes import (
     RELAY,
     UNADDRESSED,
 )
+from hubbub.transport.wire.peering_sizes import check_values
 from hubbub.transport.wire.peering_structs import Union, shape
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def decode(data: bytes) -> peers.Packet | peers.Malformed:
     try:
         items = _load(data)
     except (cbor2.CBORDecodeError, ValueError, RecursionError) as error:
-        return _blame(_begin(data), f"it is not valid CBOR: {_why(error)}")
+        return _blame(_begin(data), f"as CBOR: {_why(error)}")
     if type(items) is not list or not items or type(items[0]) is not int:
         raise PeeringViolation("this is no packet")
     kind = items[0]
@@ -174,6 +175,7 @@ def _load(data: bytes) -> Any:
     The library stops behind the first item and does not tell where, so two are read,
     the second being one that nobody writes by chance.
     """
+    check_values(data)
     items = cbor2.loads(b"\x82" + data + _SEAL, **_STRICT)
     if items[1] != _SEALED:
         raise Unfit("something follows it")
