@@ -207,7 +207,10 @@ class Link(LoopActor):
     def _current(self, tag: int) -> Epoch | None:
         """Give the epoch that a tag belongs to; hearing it may be what begins it."""
         self._step(self._greeting.tagged(tag))
-        return self._epoch if self._greeting.fits(tag) else None
+        if not self._greeting.fits(tag):
+            return None
+        self._standing.trouble = ""  # whatever it was, the peer is heard again
+        return self._epoch
 
     def _beat(self, beat: peers.Heartbeat) -> None:
         epoch = self._current(beat.tag)

@@ -115,8 +115,7 @@ class Membership:
         self.abroad.raises(key)
         receipt = self.abroad.held(key, receipt)
         if not self.roster.join(entry, name):
-            if receipt is not None:
-                receipt.pay()
+            self._pay_unchanged(receipt)
             return
         group = self._group(name)
         group.post(
@@ -128,12 +127,17 @@ class Membership:
     def leave(self, entry: Entry, name: str, receipt: Receipt | None = None) -> None:
         """End a membership; the group pays the receipt once it has effect."""
         if not self.roster.leave(entry, name):
-            if receipt is not None:
-                receipt.pay()
+            self._pay_unchanged(receipt)
             return
         self.groups[name].post(internal.Part(entry.connection_id, receipt))
         self._end_if_empty(name)
         self._announce("left", entry, name)
+
+    def _pay_unchanged(self, receipt: Receipt | None) -> None:
+        """Pay for what is so already, behind an earlier change that made it so."""
+        if receipt is not None:
+            self._hub.dispatcher.settle()
+            receipt.pay()
 
     def leave_all(self, entry: Entry) -> None:
         """End all memberships of a connection."""
@@ -193,8 +197,8 @@ class Membership:
             changed = self._listen(tune)
         else:
             changed = self._unlisten(tune.server_id, tune.group, tune.receipt)
-        if not changed and tune.receipt is not None:
-            tune.receipt.pay()  # it is so already
+        if not changed:
+            self._pay_unchanged(tune.receipt)
 
     def observe(self, observe: internal.Observe) -> None:
         """Let a server know who comes and goes."""

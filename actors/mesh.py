@@ -196,7 +196,8 @@ class Mesh(LoopActor):
         if not trouble.endpoint:
             self._reception.complain("a gateway", trouble.reason)
             return
-        self._dials.troubled(trouble.endpoint, trouble.reason)
+        if trouble.endpoint not in self._endpoints.values():
+            self._dials.troubled(trouble.endpoint, trouble.reason)
         for gateway, endpoint in self._endpoints.items():
             if endpoint == trouble.endpoint:
                 self._links[gateway].post(trouble)

@@ -108,6 +108,7 @@ class ZeroMqChannel:
         self._address = ""
         self._attempts = 0
         self._why: Happening | None = None
+        self._refused: Happening | None = None
         self._waiting: asyncio.TimerHandle | None = None
         self._deadline: asyncio.TimerHandle | None = None
         self._lookup: asyncio.Task[None] | None = None
@@ -241,14 +242,18 @@ class ZeroMqChannel:
         match happening:
             case Happening.UP:
                 self._attempts = 0
+                self._refused = None
                 self._rest()
                 greeting, self._greeting = self._greeting, None
                 if greeting is not None:
                     self._sent(greeting)
             case Happening.OVER | Happening.UNREACHABLE:
                 self._failed(self._why or happening)
-            case Happening.DENIED | Happening.MISMATCH | Happening.BROKEN_OFF:
-                self._why = happening
+            case Happening.DENIED | Happening.MISMATCH:
+                self._why = self._refused = happening
+            case Happening.BROKEN_OFF:
+                # Either side may find first that keys do not fit; the other is cut off.
+                self._why = self._refused or happening
 
     def _failed(self, why: Happening | None) -> None:
         """Note that there is no connection, and try again a little later each time."""

@@ -102,18 +102,21 @@ def trouble_out(happening: Happening | None, *, secured: bool) -> str:
             return "there is no such host"
         case Happening.UNREACHABLE:
             return "nothing answers there"
-        case Happening.DENIED | Happening.MISMATCH | Happening.BROKEN_OFF if secured:
-            return (
-                "the gateway there has another cluster secret, or none (or it is no "
-                "gateway)"
-            )
-        case Happening.DENIED | Happening.MISMATCH | Happening.BROKEN_OFF:
-            return (
-                "the gateway there has a cluster secret and this one has none (or it "
-                "is no gateway)"
-            )
+        case Happening.BROKEN_OFF:  # a proxy may do so too
+            return f"the connection breaks off in the handshake: perhaps {_other(secured=secured)}"
+        case Happening.DENIED | Happening.MISMATCH:
+            return _other(secured=secured)
         case _:
             return "the connection breaks off again and again"
+
+
+def _other(*, secured: bool) -> str:
+    if secured:
+        return "the gateway there has another cluster secret, or none (or it is no gateway)"
+    return (
+        "the gateway there has a cluster secret and this one has none (or it is no "
+        "gateway)"
+    )
 
 
 def trouble_in(*, secured: bool) -> str:
