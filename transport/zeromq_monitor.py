@@ -103,7 +103,8 @@ def trouble_out(happening: Happening | None, *, secured: bool) -> str:
         case Happening.UNREACHABLE:
             return "nothing answers there"
         case Happening.BROKEN_OFF:  # a proxy may do so too
-            return f"the connection breaks off in the handshake: perhaps {_other(secured=secured)}"
+            perhaps = _other(secured=secured)
+            return f"the connection breaks off in the handshake: perhaps {perhaps}"
         case Happening.DENIED | Happening.MISMATCH:
             return _other(secured=secured)
         case _:
@@ -112,7 +113,10 @@ def trouble_out(happening: Happening | None, *, secured: bool) -> str:
 
 def _other(*, secured: bool) -> str:
     if secured:
-        return "the gateway there has another cluster secret, or none (or it is no gateway)"
+        return (
+            "the gateway there has another cluster secret, or none (or it is no "
+            "gateway)"
+        )
     return (
         "the gateway there has a cluster secret and this one has none (or it is no "
         "gateway)"
