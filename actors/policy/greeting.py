@@ -8,10 +8,14 @@ earlier epoch brings no link up, and no link down.
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+MOST_CANDIDATES: Final = 4
+"""Beginnings that are considered at a time; the oldest is dropped for another."""
 
 
 class Step(enum.Enum):
@@ -42,43 +46,46 @@ class Greeting:
         draw: Draws a nonce, never 0.
     """
 
-    __slots__ = ("_candidate", "_draw", "current", "up")
+    __slots__ = ("_candidates", "_draw", "current", "offer", "up")
 
     def __init__(self, draw: Callable[[], int]) -> None:
         self._draw = draw
         self.up = False
         self.current = Nonces(draw(), 0)
-        self._candidate: Nonces | None = None
-
-    @property
-    def offer(self) -> Nonces:
-        """Give what the next ``Hello`` says: our nonce, and theirs as its echo."""
-        return self._candidate or self.current
+        """Of the epoch, or of the one that is to be."""
+        self.offer = self.current
+        """What the next ``Hello`` says: our nonce, and theirs as its echo."""
+        # What begins anew, or is a recording that says so: their nonce to our own for
+        # that epoch. Each has its own, so that a tag tells which of them is proven.
+        self._candidates: dict[int, int] = {}
 
     def hear(self, nonce: int, echo: int) -> Step:
         """Hear a ``Hello``."""
         if not self.up:
-            self.current = Nonces(self.current.own, nonce)
+            self.current = self.offer = Nonces(self.current.own, nonce)
             return self._rise() if echo == self.current.own else Step.GREET
+        own, candidates = self.current.own, self._candidates
         if nonce == self.current.theirs:
-            self._candidate = None
-            return Step.PROVE if echo == self.current.own else Step.GREET
-        candidate = self._candidate
-        if candidate is not None and Nonces(echo, nonce) == candidate:
-            return self._renew()
-        if echo:
+            self.offer = self.current
+            return Step.PROVE if echo == own else Step.GREET
+        if echo and echo == candidates.get(nonce):
+            return self._renew(nonce)
+        if echo not in {0, own, *candidates.values()}:
             # An answer to what we said in another epoch: two sides that took it for a
             # beginning would greet each other for ever.
             return Step.IGNORE
-        # It begins anew, or a recording says so: the epoch goes on until it is proven.
-        own = self._draw() if candidate is None else candidate.own
-        self._candidate = Nonces(own, nonce)
+        if nonce not in candidates:
+            candidates[nonce] = self._draw()
+            if len(candidates) > MOST_CANDIDATES:
+                del candidates[next(iter(candidates))]
+        self.offer = Nonces(candidates[nonce], nonce)
         return Step.GREET
 
     def tagged(self, tag: int) -> Step:
         """Hear a tag; ``IGNORE`` means that what bears it counts only if ``fits``."""
-        if self._candidate is not None and tag == self._candidate.own:
-            return self._renew()
+        for theirs, own in self._candidates.items():
+            if tag == own:
+                return self._renew(theirs)
         if not self.up and self.current.theirs and tag == self.current.own:
             return self._rise()
         return Step.IGNORE
@@ -89,14 +96,15 @@ class Greeting:
 
     def fall(self) -> None:
         """End the epoch."""
-        self.up, self._candidate = False, None
-        self.current = Nonces(self._draw(), 0)
+        self.up, self._candidates = False, {}
+        self.current = self.offer = Nonces(self._draw(), 0)
 
     def _rise(self) -> Step:
-        self.up, self._candidate = True, None
+        self.up, self._candidates = True, {}
+        self.offer = self.current
         return Step.RISE
 
-    def _renew(self) -> Step:
-        if self._candidate is not None:
-            self.current, self._candidate = self._candidate, None
+    def _renew(self, theirs: int) -> Step:
+        self.current = self.offer = Nonces(self._candidates[theirs], theirs)
+        self._candidates = {}
         return Step.RENEW
