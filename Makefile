@@ -3,9 +3,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 TESTS ?= tests
+SEEDS ?= 1000
+FIRST ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test dev check scenarios bench clean
+.PHONY: help serve test dev check scenarios simulate bench clean
 
 help:
 	@echo "make serve      start a gateway on 127.0.0.1:8080 (sets up .venv first)"
@@ -13,6 +15,7 @@ help:
 	@echo "make check      format, lint and types only"
 	@echo "make bench      print the benchmark commands and run the short ones"
 	@echo "make scenarios  play every scenario"
+	@echo "make simulate   play a mesh with faults: SEEDS=100000 of them, or SEED=123 again"
 
 $(BIN)/hubbub: setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -54,6 +57,10 @@ test: check
 
 scenarios: $(BIN)/hubbub
 	@$(BIN)/hubbub scenarios --all
+
+simulate: $(VENV)/.test-tools
+	@PYTHONPATH=tests $(BIN)/python -m support.simulation_main \
+	  $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST))
 
 bench: $(BIN)/hubbub
 	$(BIN)/python -m hubbub.transport.bench

@@ -86,7 +86,8 @@ class Upstream(LoopActor):
     def on_start(self) -> None:
         """Start the handlers."""
         self._workers.configure(self._specs)
-        for declare in self._declared:
+        declared, self._declared = self._declared, ()
+        for declare in declared:
             self._servers.declare(declare)
 
     def on_receive(self, message: ToUpstream) -> None:

@@ -177,8 +177,18 @@ class Cluster:
     def peer(self, place: int, other: int) -> Peer:
         """Give one gateway as another sees it."""
         endpoint = self.endpoint(other)
-        (peer,) = (one for one in self.view(place) if one["endpoint"] == endpoint)
-        return peer
+        view = self.view(place)
+        found = [one for one in view if one["endpoint"] == endpoint]
+        assert found, view
+        # One that was there before may still be listed for a moment.
+        return max(found, key=lambda one: (one["state"] == "up", one["epoch"]))
+
+    def bonds(self, *places: int) -> list[tuple[int, int, str, int, int]]:
+        """Give what gateways say of each other that a healthy mesh does not change."""
+        every = range(self._size)
+        pairs = [(a, b) for a in places or every for b in every if a != b]
+        seen = [(a, b, self.peer(a, b)) for a, b in pairs]
+        return [(a, b, p["state"], p["epoch"], p["lost"]) for a, b, p in seen]
 
     def await_peer(
         self, place: int, other: int, seconds: float = SECONDS, **expected: object

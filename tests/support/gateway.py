@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 KEY = "tests-primary-key-0123456789abcdef0123456789"
 SECONDARY_KEY = "tests-secondary-key-0123456789abcdef01234567"
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 class Reachable:

@@ -86,7 +86,7 @@ class Client:
     # What it does.
 
     def join(self, group: str, stay: Stay) -> None:
-        self._ask(requests.JoinGroup(group, self._wait(("join", stay))))
+        self._ask(requests.JoinGroup(group, self._wait(("join", (stay, group)))))
         self.stays.setdefault(group, []).append(stay)
 
     def leave(self, group: str) -> None:

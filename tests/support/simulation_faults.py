@@ -49,11 +49,16 @@ class Outages:
 
     def __init__(self, clock: Callable[[], float], pace: Pace, longest: float) -> None:
         self._clock = clock
-        self._pace = pace
         self.knowing = pace.knowing - 0.01
         """A join that was acknowledged later may not be known everywhere."""
         self.slack = pace.heartbeat + 5 * longest + 0.2
         """Until what was lost is missed and sent again."""
+        self.bearable = pace.silence - 2 * pace.heartbeat - 2 * longest - 0.2
+        """For so long a link can be cut, and nobody counts as gone.
+
+        The last sign of life before the cut, and the first after it, may be that much
+        earlier and later.
+        """
         self.recovery = 2 * pace.heartbeat + 5 * longest + 0.5
         """Until processes that are parted no more know of each other again."""
         self._outages: dict[tuple[int, int], list[Outage]] = {}
@@ -89,7 +94,6 @@ class Outages:
         """
         spans: list[Span] = []
         now = self._clock()
-        most = self._pace.silence - self.slack
         outages = self._outages.get(_pair(one, other), [])
         for outage in sorted(outages, key=lambda outage: outage.start):
             start, fatal = outage.start, outage.fatal
@@ -98,7 +102,7 @@ class Outages:
                 last = spans.pop()
                 start, end = last.start, max(last.end, end)
                 fatal = fatal or last.fatal
-            spans.append(Span(start, end, fatal or end - start > most))
+            spans.append(Span(start, end, fatal or end - start > self.bearable))
         return spans
 
 
@@ -135,10 +139,10 @@ class Faults:
         harsh = [self._crash, self._leave, self._garble]
         chance = self._chance
         kind = chance.choice(gentle + harsh if rough else gentle)
-        longest = self._world.pace.silence - self._outages.slack - 0.2
-        seconds = chance.uniform(0.1, longest)
+        bearable = self._outages.bearable
+        seconds = chance.uniform(0.1, bearable)
         if rough and chance.random() < 0.5:
-            seconds = chance.uniform(longest, longest + self._outages.slack + 2.0)
+            seconds = chance.uniform(bearable, self._world.pace.silence + 1.0)
         kind(seconds)
 
     def end_all(self) -> None:
@@ -173,7 +177,7 @@ class Faults:
         one, other = chance.sample(world.processes, 2)
         both = chance.random() < 0.6
         ways = [(one, other), (other, one)] if both else [(one, other)]
-        outage = self._outages.begin(one, other, fatal=False)
+        outages = self._parted(one, other, fatal=False)
         arrow = "<->" if both else "->"
         world.note(one, arrow, other, how, f"for {seconds:.2f} s")
         for source, target in ways:
@@ -183,7 +187,7 @@ class Faults:
             world.note(one, arrow, other, "healed")
             for source, target in ways:
                 world.network.heal(source.endpoint, target.endpoint)
-            self._outages.end([outage])
+            self._outages.end(outages)
 
         self._until(seconds, heal)
 
@@ -218,12 +222,25 @@ class Faults:
 
     # Processes.
 
+    def _parted(self, one: Process, other: Process, *, fatal: bool) -> list[Outage]:
+        """Note that two are parted, and who cannot meet because of it."""
+        outages = [self._outages.begin(one, other, fatal=fatal)]
+        for stranger, known in ((one, other), (other, one)):
+            # It has just come, and may know of the third by this one alone.
+            if self._world.now - stranger.since < self._outages.recovery:
+                outages += [
+                    self._outages.begin(stranger, third, fatal=True)
+                    for third in self._world.processes
+                    if third not in {stranger, known} and stranger.seeds == (known,)
+                ]
+        return outages
+
     def _begin(self, process: Process, *, fatal: bool) -> list[Outage]:
-        return [
-            self._outages.begin(process, other, fatal=fatal)
-            for other in self._world.processes
-            if other is not process
-        ]
+        outages = []
+        for other in self._world.processes:
+            if other is not process:
+                outages += self._parted(process, other, fatal=fatal)
+        return outages
 
     def _stop(self, seconds: float) -> None:
         running = [one for one in self._world.running if not one.leaving]
@@ -262,7 +279,10 @@ class Faults:
         self, process: Process, outages: list[Outage], seconds: float
     ) -> None:
         def start() -> None:
-            process.start()
+            others = [one for one in self._world.processes if one is not process]
+            one = self._chance.choice(others)
+            # One that lives is enough, but how would it know which?
+            process.start(others if self._open else [one])
             self._outages.end(outages)
 
         self._until(seconds, start)

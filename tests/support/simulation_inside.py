@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from hubbub.actors.messages import commands
+from hubbub.actors.runtime.actor import LoopActor
+from hubbub.actors.runtime.address import Address
+from hubbub.actors.runtime.dispatcher import Dispatcher
+from hubbub.actors.runtime.supervision import Place
 from support.simulation_world import HUB, actor_of
 
 if TYPE_CHECKING:
@@ -13,6 +17,8 @@ if TYPE_CHECKING:
 
     from support.simulation_clients import Client
     from support.simulation_world import Process, World
+
+    Census: TypeAlias = Counter[str]
 
 
 def hub_of(process: Process) -> Any:
@@ -67,7 +73,70 @@ def disagreements(world: World) -> Iterator[str]:
                 yield f"{peer} wants {want}, but {process} believes {believe}"
 
 
-def leftovers(world: World) -> Iterator[str]:
-    """Give what is left in gateways after all clients and servers have gone."""
-    del world
-    yield from ()
+REMEMBERED: Final = frozenset(
+    {
+        "_known",  # rules that servers declared who may come back
+        "_dials",  # where gateways were, which differs with how one met them
+        "seeds",
+        "_candidates",  # nonces that nobody has proven yet; a few
+        "current",
+        "offer",
+    }
+)
+"""What is kept on purpose when those are gone that it came from."""
+
+
+def census(process: Process) -> Census:
+    """Count what a process holds: entries of containers, timers and actors, by path."""
+    counts: Census = Counter()
+    counts["timers"] = len(process.loop.timers)
+    seen: dict[int, object] = {}
+    for place in process.places():
+        actor = actor_of(place.address)
+        counts[f"actors {type(actor).__name__}"] += 1
+        if actor is not None:
+            waiting = [(type(actor).__name__, value) for value in _parts(actor)]
+            _count(waiting, counts, seen)
+    return counts
+
+
+def _count(
+    waiting: list[tuple[str, tuple[str, object]]], counts: Census, seen: dict[int, object]
+) -> None:
+    while waiting:
+        path, (name, value) = waiting.pop()
+        where = f"{path}.{name}"
+        if id(value) in seen or name in REMEMBERED:
+            continue
+        match value:
+            case dict():
+                counts[where] += len(value)
+                inner = [("{}", one) for one in value.values()]
+            case list() | tuple() | deque() | set():
+                counts[where] += len(value)
+                inner = [("[]", one) for one in value]
+            case LoopActor() | Address() | Place() | Dispatcher():
+                continue
+            case _ if type(value).__module__.startswith("hubbub.actors."):
+                inner = list(_parts(value))
+            case _:
+                continue
+        seen[id(value)] = value
+        waiting += [(where, part) for part in inner]
+
+
+def _parts(value: object) -> Iterator[tuple[str, object]]:
+    """Give the attributes of an object, with slots or without."""
+    yield from getattr(value, "__dict__", {}).items()
+    for kind in type(value).__mro__:
+        slots = kind.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if hasattr(value, name):
+                yield name, getattr(value, name)
+
+
+def leftovers(process: Process, before: Census) -> Iterator[str]:
+    """Give what a process holds more than before anybody came."""
+    for where, count in census(process).items():
+        if count > before[where]:
+            yield f"{process} has {count} of {where}, and had {before[where]} before"

@@ -38,32 +38,33 @@ class Stay:
 class Message:
     """A publication, and who must get it."""
 
-    __slots__ = (
-        "ends",
-        "life",
-        "number",
-        "origin",
-        "owed",
-        "publisher",
-        "target",
-        "time",
-    )
+    __slots__ = ("author", "life", "number", "origin", "owed", "target", "time")
 
     def __init__(
         self,
         number: int,
         origin: Process,
-        publisher: str,
+        author: Client | None,
         target: commands.Target,
         time: float,
     ) -> None:
         self.number = number
         self.origin = origin
         self.life = origin.life
-        self.publisher = publisher
+        self.author = author
         self.target = target
         self.time = time
         self.owed: dict[Client, None] = {}
+
+    @property
+    def publisher(self) -> str:
+        """Name the client, or the gateway that somebody's REST calls go to."""
+        return f"rest {self.origin.number}" if self.author is None else str(self.author)
+
+    def waits_behind_event(self) -> bool:
+        """Tell whether its author's gateway may still have to wait with it."""
+        pending = () if self.author is None else self.author.pending.values()
+        return any(kind == "event" for _, (kind, _) in pending)
 
     def __str__(self) -> str:
         return f"message {self.number} of {self.publisher} to {name_of(self.target)}"
@@ -102,6 +103,7 @@ class Model:
         """Broken promises."""
         self.deliveries = 0
         self._numbers = 0
+        self._late: dict[tuple[int, int, str], float] = {}
 
     @property
     def now(self) -> float:
@@ -123,17 +125,19 @@ class Model:
     def message(
         self,
         origin: Process,
-        publisher: str,
         target: commands.Target,
-        exclude: Client | None = None,
+        author: Client | None = None,
+        *,
+        echo: bool = True,
     ) -> Message:
         """Make a message, owed to all who must get it if it is published now."""
         self._numbers += 1
         now = self.now
-        message = Message(self._numbers, origin, publisher, target, now)
+        message = Message(self._numbers, origin, author, target, now)
         self.messages[message.number] = message
         for client in self.clients:
-            if client is not exclude and self._must(client, message):
+            spared = client is author and not echo
+            if not spared and self._must(client, message):
                 message.owed[client] = None
                 client.owed[message] = None
         self.note(message.origin, "publishes", message, "for", _names(message.owed))
@@ -237,6 +241,8 @@ class Model:
             return
         if not message.origin.running or message.origin.life != message.life:
             return
+        if message.waits_behind_event():
+            return
         if not outages.parted(client.process, message.origin, message.time):
             self.broken(f"{client} has not got {message} for long")
 
@@ -259,14 +265,29 @@ class Model:
             case _ if not success:
                 self.broken(f"{client}: {kind} failed: {ack}")
             case "join":
-                value.known = self.now
-                value.late = self.now - since > self._outages.knowing
+                stay, group = value
+                self.known(client, group, stay)
             case "leave":
                 group, stays = value
                 self.left(client, group, stays)
             case "publish":
                 if client in value.owed:
                     self.broken(f"{client}: the ack of {value} precedes its echo")
+
+    def known(self, client: Client, group: str, stay: Stay) -> None:
+        """Hear that a stay is known everywhere, or that the time for it is over."""
+        stay.known = self.now
+        place = (client.process.number, client.process.life, group)
+        stay.late = self.now - stay.since > self._outages.knowing
+        if stay.late:
+            self._late[place] = self.now
+        elif place in self._late:
+            # Nobody waits again for who did not confirm the first join of a group.
+            since = self._late[place]
+            stay.late = any(
+                self._outages.parted(client.process, other, since)
+                for other in self._world.processes
+            )
 
     def left(self, client: Client, group: str, stays: tuple[Stay, ...]) -> None:
         """Hear that stays are over: from now on nothing may come."""
@@ -290,13 +311,13 @@ class Model:
         before = [one for one, _ in asked.given]
         if attempt in before:
             self.broken(f"event {asked.number} was given twice as attempt {attempt}")
-        if before and not self._server_was_lost(asked):
-            self.broken(f"event {asked.number} was given again without need")
         asked.given.append((attempt, server))
+        last = max(attempt, *before, 0)
+        for number, one in asked.given:
+            if number != last and not self._may_count_as_lost(asked, one):
+                self.broken(f"event {asked.number} was given again without need")
 
-    def _server_was_lost(self, asked: Asked) -> bool:
-        """Tell whether the one that had an event may count as gone."""
-        _, server = asked.given[-1]
+    def _may_count_as_lost(self, asked: Asked, server: Server) -> bool:
         near = asked.client.process
         return server.over or self._outages.excuse(near, server.process, self.now)
 

@@ -45,6 +45,7 @@ class World:
         pace: Of the links.
         delays: Of packets, shortest and longest.
         passing: What a packet becomes on its way.
+        tell: Whether to write down what happens.
     """
 
     def __init__(
@@ -53,8 +54,11 @@ class World:
         pace: Pace,
         delays: tuple[float, float],
         passing: Callable[[Packet], FromWire],
+        *,
+        tell: bool,
     ) -> None:
         self.seed = seed
+        self.tell = tell
         self.pace = pace
         self.loop = VirtualLoop()
         self.network = LoopbackNetwork(
@@ -73,7 +77,11 @@ class World:
 
     def note(self, *what: Any) -> None:
         """Write down what happens."""
-        self.log.append((self.loop.now, *what))
+        if not self.tell:
+            return
+        # Now, not when it is read: a process may have another id by then.
+        said = (str(one) if isinstance(one, Process) else one for one in what)
+        self.log.append((self.loop.now, *said))
 
     @property
     def running(self) -> list[Process]:
@@ -92,6 +100,8 @@ class Process:
         self.number = number
         self.endpoint = f"{SCHEME}{'abc'[number]}"
         self.life = 0
+        self.since = 0.0
+        self.seeds: tuple[Process, ...] = ()
         self.up = False
         self.leaving = False
         self.clients: dict[Client, None] = {}
@@ -118,23 +128,22 @@ class Process:
         assert self._gateway is not None, "it never started"
         return self._gateway
 
-    def start(self) -> None:
-        """Begin a life."""
+    def start(self, seeds: list[Process]) -> None:
+        """Begin a life, knowing where some of the others are."""
         world = self._world
         self.life += 1
+        self.since, self.seeds = world.now, tuple(seeds)
         self.up, self.leaving = True, False
         self.loop = ProcessLoop(world.loop)
         chance = random.Random(f"{world.seed}/{self.number}/{self.life}")
-        order = random.Random(f"{world.seed}/{self.number}/{self.life}/order")
+        order = random.Random(f"{world.seed}/{self.number}/{self.life}/order").random
         self.dispatcher = Dispatcher(
-            self.loop, chance=chance, order=order.randrange
+            self.loop, chance=chance, order=lambda ready: int(order() * ready)
         )
-        seeds = [one.endpoint for one in world.processes if one is not self]
         mesh = MeshSetup(
             world.network.wire(self.endpoint, self.loop),
             "simulated",
-            # One that lives is enough, in turn one, the other, and both.
-            tuple(seeds if self.life % 3 == 1 else [seeds[self.life % 2]]),
+            tuple(one.endpoint for one in seeds),
             world.pace,
         )
         setup = HubSetup(servers=ServerSetup(timeout=ANSWER_TIME, grace=GRACE))
@@ -142,7 +151,7 @@ class Process:
             self.dispatcher,
             lambda: Gateway(lambda _: setup, self.gateway_id, mesh=mesh),
         )
-        world.note(self, "starts")
+        world.note(self, "starts with", *seeds)
 
     def crash(self) -> None:
         """End without a word."""

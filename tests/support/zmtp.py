@@ -65,6 +65,7 @@ class Pusher:
     def __init__(self, port: int, context: zmq.Context[zmq.Socket[bytes]]) -> None:
         self.socket = context.socket(zmq.PUSH)
         self.socket.linger = 0
+        self.socket.immediate = True  # nothing is sent before the handshake
         self.socket.sndtimeo = SECONDS_MS
         self._port = port
 
