@@ -1,8 +1,12 @@
-"""A chat whose handler knows who is there, because the gateway tells it.
+"""A chat whose host hears who comes and goes, and can tell who is there.
 
-    ann, bob --join tea--> gateway --on_joined, on_left--> Host (remembers who is in)
-    ann --event who------> gateway --on_event------------> Host --Respond--> ann
+    ann, bob --join tea--> gateway --on_joined, on_left--> Host
     ann, bob <--group tea- gateway <--publish------------- Host
+    ann --event seen-----> gateway --on_event------------> Host --Respond--> ann
+                           gateway <--exists?------------- Host
+
+With several gateways each has a host, which hears of the clients there; what it asks
+the hub is answered for all of them.
 
 Run it: `hubbub scenarios chat_room`
 """
@@ -15,17 +19,14 @@ from hubbub.actors import (
     Respond,
     Text,
     ToGroup,
+    ToUser,
     events,
 )
 from hubbub.scenarios.topology import Scene, run
 
 
 class Host(EventHandler):
-    """Keeps strangers out, announces who comes and goes, and tells who is in."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.guests: dict[str, list[str]] = {}
+    """Keeps strangers out, announces who comes and goes, and tells who is there."""
 
     def on_connect(self, event: events.Connect) -> Accept | Reject:
         if event.client.user_id == "host":
@@ -33,20 +34,17 @@ class Host(EventHandler):
         return Accept()
 
     def on_joined(self, event: events.Joined) -> None:
-        guest = event.client.user_id or "someone"
-        self.guests.setdefault(event.group, []).append(guest)
-        self.hub.publish(ToGroup(event.group), f"{guest} is here")
+        self.hub.publish(ToGroup(event.group), f"{event.client.user_id} is here")
 
     def on_left(self, event: events.Left) -> None:
-        guest = event.client.user_id or "someone"
-        self.guests[event.group].remove(guest)
-        self.hub.publish(ToGroup(event.group), f"{guest} has left")
+        self.hub.publish(ToGroup(event.group), f"{event.client.user_id} has left")
 
     def on_event(self, event: events.UserEvent) -> Respond | Fail:
         match event.payload:
-            case Text(text=place) if place in self.guests:
-                return Respond(Text(", ".join(self.guests[place])))
-        return Fail("there is no such place")
+            case Text(text=guest):
+                there = self.hub.exists(ToUser(guest)).get(timeout=10)
+                return Respond(Text(f"{guest} is {'in' if there else 'out'}"))
+        return Fail("name somebody")
 
 
 def story(scene: Scene) -> None:
@@ -61,16 +59,18 @@ def story(scene: Scene) -> None:
     for client in (ann, bob):
         client.hears("bob is here", group="tea")
 
-    scene.step("They chat, and ask the handler who is in")
+    scene.step("They chat, and ask the handler who is there")
     bob.publishes("tea", "hello", no_echo=True)
     ann.hears("hello", group="tea", sender="bob")
-    ann.asks("who", "tea")
-    ann.hears("ann, bob", group=None)
-    ann.asks("who", "coffee", refused="InternalServerError")
+    ann.asks("seen", "bob")
+    ann.hears("bob is in", group=None)
+    ann.asks("seen", {"no": "name"}, refused="InternalServerError")
 
     scene.step("Who goes is missed")
     bob.disconnects()
     ann.hears("bob has left", group="tea")
+    ann.asks("seen", "bob")
+    ann.hears("bob is out", group=None)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ def story(scene: Scene) -> None:
     link = scene.link(gateway)
     ann = scene.client("ann", gateway)
     bob = scene.client("bob", link)
-    listener = ["webpubsub.joinLeaveGroup.chess"]
-    carl = scene.client("carl", gateway, roles=listener)
+    listener = [f"webpubsub.joinLeaveGroup.{group}" for group in ("chess", "hall")]
+    carl = scene.client("carl", gateway, roles=listener, groups=["hall"])
     eve = scene.client("eve", gateway, roles=[])
 
     scene.step("A token says what a client may do")
@@ -38,6 +38,8 @@ def story(scene: Scene) -> None:
     carl.leaves("chess")
     ann.publishes("chess", "Nf3", no_echo=True)
     bob.hears("Nf3")
+    ann.publishes("hall", "another game?")
+    carl.hears("another game?", group="hall", sender="ann")
     carl.joins("chess")
     ann.publishes("chess", "your move", no_echo=True)
     bob.hears("your move")

@@ -54,6 +54,15 @@ def scenarios(
     show: Annotated[
         bool, typer.Option("--show", help="Draw the topology instead of playing.")
     ] = False,
+    gateways: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Spread clients and servers over so many gateways (1), where a "
+            "scenario does not choose its own number.",
+        ),
+    ] = 1,
     trace: Annotated[
         Path | None,
         typer.Option(
@@ -72,12 +81,12 @@ def scenarios(
     with errors_for_people():
         found = [known.get(name) or _from_file(name) for name in chosen]
         if not found:
-            _list(known.values(), asked=show or trace is not None)
+            _list(known.values(), asked=show or gateways > 1 or trace is not None)
         elif show:
             for one in found:
                 out.print(f"{one.name}: {one.text}\n")
         else:
-            held = [_play(one, _page(trace, one, found)) for one in found]
+            held = [_play(one, gateways, _page(trace, one, found)) for one in found]
             raise typer.Exit(0 if all(held) else FAILED)
 
 
@@ -126,14 +135,14 @@ def _page(trace: Path | None, one: Scenario, among: Sequence[Scenario]) -> Path 
     return trace.with_name(f"{trace.stem}-{one.name}{trace.suffix}")
 
 
-def _play(one: Scenario, trace: Path | None) -> bool:
+def _play(one: Scenario, gateways: int, trace: Path | None) -> bool:
     from hubbub.scenarios.topology import run  # noqa: PLC0415 - slow; others need it not
 
     story = getattr(_module(one), "story", None)
     if not callable(story):
         raise FailedError(f"{one.name} has no function story(scene)")
     try:
-        return run(story, trace=trace, console=out) == 0
+        return run(story, gateways=gateways, trace=trace, console=out) == 0
     except OSError as error:
         raise FailedError(f"{error.filename}: {error.strerror}") from error
 

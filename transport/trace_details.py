@@ -7,12 +7,13 @@ have others. A payload is shown by kind and size, with the beginning of its text
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from hubbub.actors.messages import commands, events, internal
+from hubbub.actors.messages import commands, events, internal, peers
 from hubbub.actors.messages import payload as payloads
 from hubbub.transport.logs import mask
 
@@ -29,6 +30,7 @@ _MASKED: Final = 4096
 """Characters in which secrets are looked for, before the rest is cut off."""
 
 _SHOWN: Final = {
+    "gateway": "gateway {}",
     "hub": "hub {}",
     "group": "group {}",
     "groups": "groups {}",
@@ -106,6 +108,23 @@ def _core(message: Any) -> Any:
 
 
 def _details(message: Any) -> Iterator[str]:
+    match message:
+        case peers.Interest(hub=hub, key=key, present=present):
+            yield f"hub {_short(hub)}"
+            yield f"{'wants' if present else 'wants no more:'} {_say(key)}"
+        case peers.Knock(gateway=gateway) | peers.Hello(gateway=gateway):
+            yield f"gateway {_short(gateway)}"
+        case peers.Batch(gateway=gateway, number=number, messages=messages):
+            kinds = Counter(type(letter).__name__ for letter in messages)
+            for kind, count in kinds.items():
+                yield kind if count == 1 else f"{count} {kind}"
+            yield f"number {number}"
+            yield f"gateway {_short(gateway)}"
+        case _:
+            yield from _fields(message)
+
+
+def _fields(message: Any) -> Iterator[str]:
     for field in getattr(message, "__struct_fields__", ()):
         form = _SHOWN.get(field)
         value = getattr(message, field)

@@ -1,144 +1,32 @@
-"""Clients of a scene: each an actor around a client of the SDK, and its verbs."""
+"""Clients of a scene as a story sees them: what they do, and what they should hear."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Final
 
-import msgspec
-
-from hubbub.actors.runtime.reply import Reply
-from hubbub.scenarios.topology.stage import SECONDS, Done, Part
-from hubbub.scenarios.topology.telling import said
-from hubbub.sdk import (
-    AckError,
-    Backoff,
-    DeadlineError,
-    Message,
-    Offline,
-    Online,
-    WebPubSubClient,
+from hubbub.scenarios.topology.client_actor import (
+    Ask,
+    Close,
+    Empty,
+    Hear,
+    Join,
+    Leave,
+    Open,
+    Publish,
+    Return,
 )
+from hubbub.scenarios.topology.telling import said
+from hubbub.sdk import AckError, DeadlineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hubbub.actors.runtime.address import Address
+    from hubbub.actors.runtime.reply import Reply
+    from hubbub.scenarios.topology.client_actor import ToClient
     from hubbub.scenarios.topology.stage import Stage
     from hubbub.scenarios.topology.telling import Teller
-    from hubbub.sdk.client.inbox import Inbox
-    from hubbub.sdk.client.states import State
-
-
-_SOON = Backoff(first=0.1, most=0.5)
-
-
-class Open(msgspec.Struct, frozen=True):
-    """Connect; answered with the connection id."""
-
-    answer: Reply[str]
-
-
-class Join(msgspec.Struct, frozen=True):
-    """Join a group; answered once the gateway has."""
-
-    group: str
-    answer: Reply[None]
-
-
-class Leave(msgspec.Struct, frozen=True):
-    """Leave a group."""
-
-    group: str
-    answer: Reply[None]
-
-
-class Publish(msgspec.Struct, frozen=True):
-    """Publish to a group."""
-
-    group: str
-    data: object
-    no_echo: bool
-    answer: Reply[None]
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """Send an event to the hub's handler."""
-
-    event: str
-    data: object
-    answer: Reply[None]
-
-
-class Hear(msgspec.Struct, frozen=True):
-    """Take the next message; answered as soon as there is one."""
-
-    answer: Reply[Message]
-
-
-class Return(msgspec.Struct, frozen=True):
-    """Wait until the connection was lost, and is there again."""
-
-    answer: Reply[str]
-
-
-class Close(msgspec.Struct, frozen=True):
-    """Leave for good."""
-
-    answer: Reply[None]
-
-
-ToClient: TypeAlias = Open | Join | Leave | Publish | Ask | Hear | Return | Close | Done
-
-
-class ClientActor(Part):
-    """One client, from its first connection to its end.
-
-    Args:
-        url: Gives a fresh client URL for each connection.
-    """
-
-    def __init__(self, url: Callable[[], str]) -> None:
-        super().__init__()
-        self._client = WebPubSubClient(url, timeout=SECONDS, backoff=_SOON)
-        self._states: Inbox[State] | None = None
-
-    def on_receive(self, message: ToClient) -> None:
-        """Do what the story asks."""
-        client = self._client
-        match message:
-            case Open(answer=answer):
-                self.work(self._open(), answer)
-            case Join(group=group, answer=answer):
-                self.work(client.join(group), answer)
-            case Leave(group=group, answer=answer):
-                self.work(client.leave(group), answer)
-            case Publish(group=group, data=data, no_echo=no_echo, answer=answer):
-                work = client.send_to_group(group, data, no_echo=no_echo)
-                self.work(work, answer)
-            case Ask(event=event, data=data, answer=answer):
-                self.work(client.send_event(event, data), answer)
-            case Hear(answer=answer):
-                self.work(client.next(timeout=SECONDS), answer)
-            case Return(answer=answer):
-                self.work(self._return(), answer)
-            case Close(answer=answer):
-                self.work(client.close(), answer)
-            case Done():
-                self.done(message)
-            case _:
-                assert_never(message)
-
-    async def _open(self) -> str:
-        await self._client.__aenter__()
-        self._states = self._client.states()
-        return self._client.connection_id
-
-    async def _return(self) -> str:
-        if self._states is not None:
-            for state in (Offline, Online):
-                while not isinstance(await self._states.next(SECONDS), state):
-                    pass
-        return self._client.connection_id
+    from hubbub.sdk import Message
 
 
 class _Any:
@@ -194,6 +82,12 @@ class Client:
             self._address, lambda answer: Publish(group, data, True, answer)
         )
 
+    def counts(self, group: str, last: int) -> None:
+        """Publish the numbers from 1 to the last, one by one, without echo."""
+        self._teller.does(self.name, f"counts to {last} in {group}")
+        for number in range(1, last + 1):
+            self.sends(group, number)
+
     def asks(self, event: str, data: object, *, refused: str = "") -> None:
         """Send an event to whoever answers this hub's events."""
         what = f"sends the event {event}: {said(data)}"
@@ -208,15 +102,19 @@ class Client:
             sender: The user who published it; None for the server.
         """
         what = f"hears {said(data)}{origin(group, sender)}"
-        try:
-            heard = self._stage.ask(self._address, Hear)
-        except DeadlineError as error:
-            raise self._teller.fails(self.name, what, f"{error}") from None
-        came = (heard.data, heard.group, heard.from_user)
-        if came != (data, group, sender):
-            came_from = origin(heard.group, heard.from_user)
-            instead = f"heard {said(heard.data)}{came_from} instead"
-            raise self._teller.fails(self.name, what, instead)
+        self._hear(what, data, group, sender)
+        self._teller.holds(self.name, what)
+
+    def hears_count(
+        self, last: int, *, group: object = ANY, sender: object = ANY
+    ) -> None:
+        """Expect that the next messages are the numbers from 1 to the last, in order.
+
+        The arguments are those of ``hears``.
+        """
+        what = f"hears 1 to {last}{origin(group, sender)}, each once and in order"
+        for number in range(1, last + 1):
+            self._hear(what, number, group, sender)
         self._teller.holds(self.name, what)
 
     def takes(self) -> Message:
@@ -225,6 +123,11 @@ class Client:
         came_from = origin(message.group, message.from_user)
         self._teller.does(self.name, f"gets {said(message.data)}{came_from}")
         return message
+
+    def empties_its_inbox(self) -> None:
+        """Take what it has heard so far, whatever it is."""
+        count = self._stage.ask(self._address, Empty)
+        self._teller.does(self.name, f"had heard {count} messages more")
 
     def comes_back(self) -> None:
         """Expect that it has lost its connection, and has found a new one."""
@@ -242,6 +145,16 @@ class Client:
     def ends(self) -> None:
         """Leave for good, without a word; harmless when it has left."""
         self._stage.ask(self._address, Close)
+
+    def _hear(self, what: str, data: object, group: object, sender: object) -> None:
+        try:
+            heard = self._stage.ask(self._address, Hear)
+        except DeadlineError as error:
+            raise self._teller.fails(self.name, what, f"{error}") from None
+        if (heard.data, heard.group, heard.from_user) != (data, group, sender):
+            came_from = origin(heard.group, heard.from_user)
+            instead = f"heard {said(heard.data)}{came_from} instead"
+            raise self._teller.fails(self.name, what, instead)
 
     def _try(
         self, what: str, question: Callable[[Reply[None]], ToClient], refused: str = ""

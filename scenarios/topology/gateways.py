@@ -1,189 +1,83 @@
-"""Gateways of a scene: real processes, each kept by an actor."""
+"""Gateways of a scene as a story sees them: places to connect to that come and go.
+
+Their processes are kept by actors (``processes``); which of them are one service, and
+where newcomers are sent, is known to ``services``.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import inspect
-import json
-import os
-import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Protocol
 
-import msgspec
-
-from hubbub.actors.runtime.reply import Reply
-from hubbub.scenarios.topology.stage import SECONDS, Done, Part
+from hubbub.actors.messages.mesh import LinkState
+from hubbub.scenarios.topology.clients import ANY
+from hubbub.scenarios.topology.processes import (
+    HUB,
+    STARTING,
+    GatewayError,
+    Halt,
+    Kill,
+    Look,
+    Start,
+)
+from hubbub.scenarios.topology.stage import receive
 from hubbub.transport.wire.audience import client_audience_url, client_url
 from hubbub.transport.wire.connection_string import format_connection_string
 from hubbub.transport.wire.tokens import mint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-HUB = "chat"
-"""The hub that stories play in."""
+    from hubbub.actors.messages.mesh import MeshView, PeerView
+    from hubbub.actors.runtime.address import Address
+    from hubbub.actors.runtime.reply import Reply
+    from hubbub.scenarios.topology.processes import Setup
+    from hubbub.scenarios.topology.stage import Stage
+    from hubbub.scenarios.topology.telling import Teller
 
 _ROLES = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 _HOUR = 3600.0
 
 
-class GatewayError(Exception):
-    """A gateway did not start; the text is the end of its log."""
-
-
-class Start(msgspec.Struct, frozen=True):
-    """Start the process; answered with its endpoint."""
-
-    answer: Reply[str]
-
-
-class Halt(msgspec.Struct, frozen=True):
-    """End the process as its operator would; answered with the exit status."""
-
-    answer: Reply[int]
-
-
-class Setup(msgspec.Struct, frozen=True):
-    """What a gateway is started with: classes of the story, for its one hub."""
-
-    name: str
-    folder: Path
-    key: str
-    traced: bool = False
-    handlers: tuple[type, ...] = ()
-    groups: tuple[tuple[str, type], ...] = ()
-    actors: tuple[type, ...] = ()
-    presence: tuple[str, ...] = ()
+class Place(Protocol):
+    """Somewhere that clients connect to: a gateway, or a link to one."""
 
     @property
-    def trace(self) -> Path:
-        """Where the gateway writes its trace, if it does."""
-        return self.folder / f"{self.name}.jsonl"
+    def name(self) -> str:
+        """How it is called in the story."""
 
-    @property
-    def log(self) -> Path:
-        """Where it writes warnings and errors."""
-        return self.folder / f"{self.name}.log"
-
-    def arguments(self) -> list[str]:
-        """Make the command line, and the settings file it names."""
-        file = self.folder / f"{self.name}.toml"
-        file.write_text(self._toml())
-        line = ["serve", "--config", str(file), "--port", "0", "--no-demo"]
-        line += ["--log-level", "warning", "--log-format", "json"]
-        return [*line, "--trace", str(self.trace)] if self.traced else line
-
-    def environment(self) -> dict[str, str]:
-        """Let the process find the classes, and no settings but these."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith("HUBBUB_")}
-        grouped = (kind for _, kind in self.groups)
-        classes = (*self.handlers, *grouped, *self.actors)
-        folders = [folder for kind in classes if (folder := _place(kind)[1])]
-        path = [*dict.fromkeys(folders), *filter(None, [kept.get("PYTHONPATH")])]
-        return {
-            **kept,
-            "PYTHONPATH": os.pathsep.join(path),
-            "HUBBUB_ACCESS_KEY": self.key,
-        }
-
-    def _toml(self) -> str:
-        lines = [f"[hubs.{HUB}]"]
-        lines.append(
-            f"actors = {json.dumps([_place(kind)[0] for kind in self.actors])}"
-        )
-        classes = (
-            f"{json.dumps(pattern)} = {json.dumps(_place(kind)[0])}"
-            for pattern, kind in self.groups
-        )
-        lines.append(f"groups = {{ {', '.join(classes)} }}")
-        for handler in self.handlers:
-            lines += [
-                f"[[hubs.{HUB}.handlers]]",
-                f"handler = {json.dumps(_place(handler)[0])}",
-                'user_events = "*"',
-                'system_events = ["connect", "connected", "disconnected"]',
-            ]
-            if self.presence:
-                lines.append('presence_events = ["joined", "left"]')
-                lines.append(f"presence_groups = {json.dumps(self.presence)}")
-        return "\n".join([*lines, ""])
-
-
-class GatewayActor(Part):
-    """Starts one process and ends it."""
-
-    def __init__(self, setup: Setup) -> None:
-        super().__init__()
-        self._setup = setup
-        self._process: asyncio.subprocess.Process | None = None
-
-    def on_receive(self, message: Start | Halt | Done) -> None:
-        """Start or end the process."""
-        match message:
-            case Start(answer=answer):
-                self.work(self._start(), answer)
-            case Halt(answer=answer):
-                self.work(self._halt(), answer)
-            case Done():
-                self.done(message)
-            case _:
-                assert_never(message)
-
-    async def _start(self) -> str:
-        with self._setup.log.open("wb") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "hubbub.transport",
-                *self._setup.arguments(),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                cwd=self._setup.folder,
-                env=self._setup.environment(),
-            )
-        try:
-            async with asyncio.timeout(SECONDS):
-                return await self._ready(self._process)
-        except TimeoutError:
-            raise GatewayError(f"not ready within {SECONDS:g} s") from None
-
-    async def _ready(self, process: asyncio.subprocess.Process) -> str:
-        if process.stdout is not None:
-            async for line in process.stdout:
-                if line.startswith(b"ready "):
-                    return line.split()[1].decode()
-        raise GatewayError(self._setup.log.read_text()[-1000:].strip())
-
-    async def _halt(self) -> int:
-        process = self._process
-        if process is None:
-            return 0
-        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
-            process.terminate()
-        try:
-            async with asyncio.timeout(SECONDS):
-                return await process.wait()
-        except TimeoutError:
-            process.kill()
-            return await process.wait()
+    def client_url(
+        self, user: str, roles: Sequence[str] | None = None, groups: Iterable[str] = ()
+    ) -> str:
+        """Sign a client's way in."""
 
 
 class Gateway:
-    """A running gateway as a story sees it: somewhere to connect to."""
+    """A running gateway: somewhere to connect to, and a peer of others.
 
-    def __init__(self, name: str, endpoint: str, key: str) -> None:
-        self.name = name
-        self.endpoint = endpoint
-        self._key = key
+    Args:
+        setup: What it is started with.
+        address: The actor that keeps its process.
+        stage: Where that is.
+        teller: Tells what happens to it.
+    """
+
+    def __init__(
+        self, setup: Setup, address: Address, stage: Stage, teller: Teller
+    ) -> None:
+        self.name = setup.name
+        self.endpoint = ""
+        self.ids: list[str] = []
+        """What its peers know it by: another id each time that it starts."""
+        self.setup = setup
+        self.address = address
+        self._stage = stage
+        self._teller = teller
 
     @property
     def connection_string(self) -> str:
         """Where a server attaches, with the key."""
-        return format_connection_string(self.endpoint, self._key)
+        return format_connection_string(self.endpoint, self.setup.key)
 
     def client_url(
         self, user: str, roles: Sequence[str] | None = None, groups: Iterable[str] = ()
@@ -196,7 +90,7 @@ class Gateway:
             groups: The groups it is in from the start.
         """
         token = mint(
-            self._key,
+            self.setup.key,
             audience=client_audience_url(self.endpoint, HUB),
             now=time.time(),
             lifetime=_HOUR,
@@ -206,11 +100,117 @@ class Gateway:
         )
         return client_url(self.endpoint, HUB, token)
 
+    # It goes and comes back.
 
-def _place(kind: type[Any]) -> tuple[str, str | None]:
-    """Say where a class is imported from: ``module:Class``, and in which folder."""
-    name = kind.__qualname__
-    if kind.__module__.startswith("hubbub."):
-        return f"{kind.__module__}:{name}", None
-    file = Path(inspect.getfile(kind)).resolve()
-    return f"{file.stem}:{name}", str(file.parent)
+    def starting(self) -> Reply[str]:
+        """Start without waiting for it."""
+        return self._stage.asking(self.address, Start)
+
+    def has_started(self, start: Reply[str]) -> None:
+        """Wait until it is ready.
+
+        Raises:
+            GatewayError: It does not start.
+        """
+        self.endpoint = receive(start, STARTING)
+
+    def finds(self, count: int) -> None:
+        """Wait until it is linked with so many peers.
+
+        Raises:
+            GatewayError: It is not, in time.
+        """
+
+        def good(view: MeshView) -> bool:
+            return sum(one.state is LinkState.UP for one in view.peers) >= count
+
+        view = self._look(good)
+        self.ids.append(view.gateway)
+        if not good(view):
+            raise GatewayError(f"{self.name} does not find {count} peers")
+
+    def leaves(self) -> None:
+        """End in order: it drains, and says goodbye to its peers."""
+        what = "leaves in order"
+        self._teller.does(self.name, what)
+        status = self._stage.ask(self.address, Halt)
+        if status != 0:
+            raise self._teller.fails(self.name, what, f"its exit status is {status}")
+
+    def crashes(self) -> None:
+        """End at once, without a word to anyone."""
+        self._teller.does(self.name, "crashes")
+        self._stage.ask(self.address, Kill)
+
+    def returns(self) -> None:
+        """Start again as a new process, where it was before."""
+        self.has_started(self.starting())
+        self._teller.does(self.name, f"is back at {self.endpoint}")
+        if self.setup.peered:
+            self.finds(0)
+
+    # Its peers.
+
+    def sees(self, peer: Gateway, *, epoch: object = ANY, lost: object = ANY) -> None:
+        """Expect that it is linked with another gateway, now or soon.
+
+        Args:
+            peer: The other one.
+            epoch: How often the link has come up.
+            lost: Messages that the peer never got, of all epochs.
+        """
+        wanted = f"{_nth(epoch)}{_lost(lost)}"
+
+        def good(view: MeshView) -> bool:
+            return any(
+                (one.state, one.epoch, one.lost) == (LinkState.UP, epoch, lost)
+                for one in _of(view, peer)
+            )
+
+        self._expect(f"sees {peer.name} up{wanted}", peer, good)
+
+    def sees_no_more(self, peer: Gateway) -> None:
+        """Expect that it knows that another gateway is gone, now or soon."""
+
+        def good(view: MeshView) -> bool:
+            return all(one.state is not LinkState.UP for one in _of(view, peer))
+
+        self._expect(f"sees {peer.name} no more", peer, good)
+
+    def has_lost(self, count: int, peer: Gateway) -> None:
+        """Expect that it tells of so many messages or more that a peer never got."""
+
+        def good(view: MeshView) -> bool:
+            return any(one.lost >= count for one in _of(view, peer))
+
+        what = f"counts {count} messages or more that {peer.name} never got"
+        self._expect(what, peer, good)
+
+    def _expect(
+        self, what: str, peer: Gateway, good: Callable[[MeshView], bool]
+    ) -> None:
+        view = self._look(good)
+        if not good(view):
+            seen = "; ".join(map(_said, _of(view, peer))) or "it is no peer"
+            raise self._teller.fails(self.name, what, seen)
+        self._teller.holds(self.name, what)
+
+    def _look(self, good: Callable[[MeshView], bool]) -> MeshView:
+        return self._stage.ask(self.address, lambda answer: Look(good, answer))
+
+
+def _of(view: MeshView, peer: Gateway) -> Iterator[PeerView]:
+    return (one for one in view.peers if one.endpoint == peer.setup.peer)
+
+
+def _nth(epoch: object) -> str:
+    return "" if epoch is ANY else f", epoch {epoch}"
+
+
+def _lost(lost: object) -> str:
+    return "" if lost is ANY else f", {lost or 'nothing'} lost"
+
+
+def _said(peer: PeerView) -> str:
+    trouble = f": {peer.trouble}" if peer.trouble else ""
+    return f"{peer.state}{_nth(peer.epoch)}{_lost(peer.lost)}{trouble}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pykka
 
-from hubbub.scenarios.topology.gateways import GatewayError
+from hubbub.scenarios.topology.processes import GatewayError
 from hubbub.scenarios.topology.scene import Scene
 from hubbub.scenarios.topology.telling import Teller, Untrue
 from hubbub.sdk import HubbubError
@@ -34,12 +34,17 @@ HOLDS, DOES_NOT = 0, 1
 
 
 def run(
-    story: Story, *, trace: Path | None = None, console: Console | None = None
+    story: Story,
+    *,
+    gateways: int = 1,
+    trace: Path | None = None,
+    console: Console | None = None,
 ) -> int:
     """Tell a story.
 
     Args:
         story: Gets a scene, and plays in it.
+        gateways: How many stand for each that the story starts.
         trace: Where to write the page that shows what was told between whom.
         console: Where to tell it; standard output when left out.
 
@@ -52,7 +57,7 @@ def run(
     # The story tells what happens; the SDK's warnings would tell it again.
     logging.getLogger("hubbub.sdk").addHandler(logging.NullHandler())
     teller = Teller(console)
-    scene = Scene(teller, traced=trace is not None)
+    scene = Scene(teller, gateways=gateways, traced=trace is not None)
     about = (sys.modules[story.__module__].__doc__ or "").strip()
     title = about.partition("\n")[0]
     teller.console.print(title, style="bold", markup=False)
@@ -62,7 +67,9 @@ def run(
     if not holds:
         _show_logs(scene)
     if trace is not None:
-        trace.write_text(page(title, about, scene.traces, teller.notes, scene.names))
+        places, traces = zip(*scene.traces, strict=True) if scene.traces else ((), ())
+        text = page(title, about, traces, teller.notes, scene.names, places)
+        trace.write_text(text)
         teller.console.print(f"\nthe trace is in {trace}", markup=False)
     verdict = "the story holds" if holds else "the story does not hold"
     count = f"{teller.held} expectation{'' if teller.held == 1 else 's'} came true"

@@ -6,57 +6,28 @@ ends whatever was started.
 
 from __future__ import annotations
 
-import secrets
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Self
 
 import pykka
 
-from hubbub.scenarios.topology.clients import Client, ClientActor
+from hubbub.scenarios.topology.client_actor import ClientActor
+from hubbub.scenarios.topology.clients import Client
 from hubbub.scenarios.topology.crowds import Crowd, CrowdActor
-from hubbub.scenarios.topology.gateways import (
-    Gateway,
-    GatewayActor,
-    Halt,
-    Setup,
-    Start,
-)
 from hubbub.scenarios.topology.links import Lay, Link, LinkActor
+from hubbub.scenarios.topology.processes import Classes
 from hubbub.scenarios.topology.servers import Server, ServerActor
-from hubbub.scenarios.topology.stage import Stage, receive
+from hubbub.scenarios.topology.services import Services
+from hubbub.scenarios.topology.stage import Stage
 from hubbub.scenarios.topology.telling import Teller, said
 from hubbub.sdk import HubbubError, RefusedError
-from hubbub.transport.trace import read_trace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
-    from hubbub.actors.runtime.address import Address
+    from hubbub.scenarios.topology.gateways import Gateway, Place
     from hubbub.transport.trace import Trace
-
-    Classes: TypeAlias = tuple[
-        tuple[type, ...],
-        tuple[tuple[str, type], ...],
-        tuple[type, ...],
-        tuple[str, ...],
-    ]
-
-
-class Place(Protocol):
-    """Somewhere that clients connect to: a gateway, or a link to one."""
-
-    @property
-    def name(self) -> str:
-        """How it is called in the story."""
-
-    def client_url(
-        self, user: str, roles: Sequence[str] | None = None, groups: Iterable[str] = ()
-    ) -> str:
-        """Sign a client's way in."""
 
 
 class Scene:
@@ -64,22 +35,19 @@ class Scene:
 
     Args:
         teller: Tells the story; to standard output when left out.
+        gateways: How many stand for each that ``gateway`` starts: they are one
+            service, and clients and servers are spread over them.
         traced: Whether the gateways write down what their actors tell each other.
     """
 
-    def __init__(self, teller: Teller | None = None, *, traced: bool = False) -> None:
+    def __init__(
+        self, teller: Teller | None = None, *, gateways: int = 1, traced: bool = False
+    ) -> None:
         self.teller = teller or Teller()
-        self.names: dict[str, str] = {}
-        """What the story calls servers, by the ids that a gateway gives them."""
-        self.traces: list[Trace] = []
-        """What the gateways wrote down; there once the scene is over."""
-        self.logs: dict[str, str] = {}
-        """What they had to complain of, by name; likewise."""
-        self._traced = traced
+        self._servers: dict[str, str] = {}
+        self._count = gateways
         self._stage = Stage()
-        self._folder = tempfile.TemporaryDirectory(prefix="hubbub-scene-")
-        self._setups: list[Setup] = []
-        self._gateways: list[Address] = []
+        self._services = Services(self._stage, self.teller, traced=traced)
         self._ends: list[Callable[[], None]] = []
 
     # Who takes part.
@@ -92,7 +60,7 @@ class Scene:
         actors: Iterable[type] = (),
         presence: Iterable[str] = (),
     ) -> Gateway:
-        """Start a gateway as a process of its own.
+        """Start a gateway as a process of its own, or as many as the scene wants.
 
         Args:
             handlers: Classes that answer the events of its hub, in the gateway.
@@ -101,19 +69,38 @@ class Scene:
             presence: Patterns of groups whose members' coming and going the handlers
                 hear of.
         """
-        chosen = tuple((groups or {}).items())
-        classes = (tuple(handlers), chosen, tuple(actors), tuple(presence))
-        (gateway,) = self._start([self._setup("gateway", classes)])
-        return gateway
+        classes = _classes(handlers, groups, actors, presence)
+        if self._count == 1:
+            return self._services.alone(classes)
+        return self._services.spread(self._count, classes)
 
-    def gateways(self, count: int, *, handlers: Iterable[type] = ()) -> list[Gateway]:
-        """Start several gateways at once, alike and independent of each other."""
-        classes: Classes = (tuple(handlers), (), (), ())
-        names = [f"gateway {number}" for number in range(1, count + 1)]
-        return self._start([self._setup(name, classes) for name in names])
+    def gateways(
+        self,
+        count: int,
+        *,
+        handlers: Iterable[type] = (),
+        groups: Mapping[str, type] | None = None,
+        actors: Iterable[type] = (),
+        presence: Iterable[str] = (),
+    ) -> list[Gateway]:
+        """Start so many gateways, alike and linked: one service.
+
+        The arguments are those of ``gateway``.
+        """
+        classes = _classes(handlers, groups, actors, presence)
+        return self._services.together(count, classes)
+
+    def peer(self, gateway: Gateway) -> Gateway:
+        """Start one more gateway like one of ``gateways``; it joins that service.
+
+        Raises:
+            ValueError: The other one is not of ``gateways``.
+        """
+        return self._services.further(gateway)
 
     def link(self, gateway: Gateway) -> Link:
         """Lay a link to a gateway, which a story can break; clients connect to it."""
+        gateway = self._services.for_link(gateway)
         host, _, port = gateway.endpoint.partition("://")[2].rpartition(":")
         actor = self._stage.spawn(lambda: LinkActor(host, int(port)))
         laid = Link(
@@ -138,6 +125,7 @@ class Scene:
             roles: What it may do; everything with groups when left out.
             groups: The groups it is in from the start.
         """
+        place = self._services.for_client(place)
         client = self._client(name, place, roles, groups)
         self.teller.does(name, f"connects to {place.name}")
         client.connects()
@@ -150,7 +138,11 @@ class Scene:
 
     def crowd(self, size: int, place: Place, *, group: str) -> Crowd:
         """Connect many clients that listen to a group."""
-        urls = [place.client_url(f"{group} {n}", groups=(group,)) for n in range(size)]
+        places = [self._services.for_client(place) for _ in range(size)]
+        urls = [
+            one.client_url(f"{group} {number}", groups=(group,))
+            for number, one in enumerate(places)
+        ]
         actor = self._stage.spawn(lambda: CrowdActor(urls))
         crowd = Crowd(size, group, actor, self._stage, self.teller)
         self._ends.append(crowd.ends)
@@ -165,11 +157,12 @@ class Scene:
         roles: str = "publisher+subscriber+manager",
     ) -> Server:
         """Attach a server; what it may do is said by its roles."""
+        gateway = self._services.for_server(gateway)
         actor = self._stage.spawn(lambda: ServerActor(gateway.connection_string, roles))
         server = Server(name, actor, self._stage, self.teller)
         self.teller.does(name, f"attaches to {gateway.name}")
         server.attaches()
-        self.names[server.server_id] = name
+        self._servers[server.server_id] = name
         self._ends.append(server.ends)
         return server
 
@@ -189,7 +182,7 @@ class Scene:
     def turned_away(self, name: str, place: Place, *, status: int) -> None:
         """Expect that a client is refused, with an HTTP status."""
         what = f"is turned away with {status}"
-        client = self._client(name, place, None, ())
+        client = self._client(name, self._services.for_client(place), None, ())
         try:
             client.connects()
         except RefusedError as error:
@@ -221,9 +214,27 @@ class Scene:
                 self._ends.pop()()
             except (HubbubError, pykka.Timeout) as error:
                 errors.append(error)
-        self._close_gateways()
+        try:
+            self._services.close()
+        finally:
+            self._stage.close()
         if errors:
             raise errors[0]
+
+    @property
+    def traces(self) -> list[tuple[str, Trace]]:
+        """What the gateways wrote down, by name; there once the scene is over."""
+        return self._services.traces
+
+    @property
+    def logs(self) -> dict[str, str]:
+        """What they had to complain of, by name; likewise."""
+        return self._services.logs
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the story calls gateways and servers, by the ids in a trace."""
+        return self._servers | self._services.names
 
     def __enter__(self) -> Self:
         return self
@@ -236,38 +247,6 @@ class Scene:
     ) -> None:
         self.close()
 
-    def _close_gateways(self) -> None:
-        try:
-            for halt in [self._stage.asking(actor, Halt) for actor in self._gateways]:
-                receive(halt)
-            for setup in self._setups:
-                if setup.log.exists():
-                    self.logs[setup.name] = setup.log.read_text()
-                if setup.trace.exists():
-                    self.traces.append(read_trace(setup.trace))
-        finally:
-            self._stage.close()
-            self._folder.cleanup()
-
-    def _setup(self, name: str, classes: Classes) -> Setup:
-        folder = Path(self._folder.name) / f"{len(self._setups) + 1}"
-        folder.mkdir()
-        key = secrets.token_hex(24)
-        setup = Setup(name, folder, key, self._traced, *classes)
-        self._setups.append(setup)
-        return setup
-
-    def _start(self, setups: Sequence[Setup]) -> list[Gateway]:
-        actors = [self._stage.spawn(partial(GatewayActor, one)) for one in setups]
-        self._gateways += actors
-        starts = [self._stage.asking(actor, Start) for actor in actors]
-        started = []
-        for setup, start in zip(setups, starts, strict=True):
-            endpoint = receive(start)
-            self.teller.does(setup.name, f"is ready at {endpoint}")
-            started.append(Gateway(setup.name, endpoint, setup.key))
-        return started
-
     def _client(
         self,
         name: str,
@@ -279,3 +258,13 @@ class Scene:
             lambda: ClientActor(lambda: place.client_url(name, roles, groups))
         )
         return Client(name, actor, self._stage, self.teller)
+
+
+def _classes(
+    handlers: Iterable[type],
+    groups: Mapping[str, type] | None,
+    actors: Iterable[type],
+    presence: Iterable[str],
+) -> Classes:
+    chosen = tuple((groups or {}).items())
+    return Classes(tuple(handlers), chosen, tuple(actors), tuple(presence))

@@ -13,7 +13,7 @@ from hubbub.actors import events
 from hubbub.actors.policy.routes import event_name
 from hubbub.actors.runtime.reply import Reply
 from hubbub.scenarios.topology.clients import ANY, origin
-from hubbub.scenarios.topology.gateways import HUB
+from hubbub.scenarios.topology.processes import HUB
 from hubbub.scenarios.topology.stage import SECONDS, Done, Part
 from hubbub.scenarios.topology.telling import said
 from hubbub.sdk import AckError, Message, WebPubSubServer

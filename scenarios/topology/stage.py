@@ -87,13 +87,18 @@ class Stage:
         address.post(question(answer))
         return answer
 
-    def ask(self, address: Address, question: Callable[[Reply[T]], object]) -> T:
+    def ask(
+        self,
+        address: Address,
+        question: Callable[[Reply[T]], object],
+        seconds: float = SECONDS,
+    ) -> T:
         """Ask, and wait for the answer.
 
         Raises:
             pykka.Timeout: There was none in time.
         """
-        return receive(self.asking(address, question))
+        return receive(self.asking(address, question), seconds)
 
     def close(self) -> None:
         """End the loop; what is still under way is called off."""
@@ -118,11 +123,15 @@ async def _call_off() -> None:
     await asyncio.gather(*others, return_exceptions=True)
 
 
-def receive(answer: Reply[T]) -> T:
+def receive(answer: Reply[T], seconds: float = SECONDS) -> T:
     """Wait for an answer that was asked for before.
+
+    Args:
+        answer: The place for it.
+        seconds: How long who was asked may wait for what it needs.
 
     Raises:
         pykka.Timeout: There was none in time.
     """
-    value: T = answer.get(timeout=SECONDS + _MARGIN)
+    value: T = answer.get(timeout=seconds + _MARGIN)
     return value

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from hubbub.actors import Text
+from hubbub.actors.messages import commands, peers
 from hubbub.transport import trace_page
 from hubbub.transport.trace import Record, Trace
+from hubbub.transport.trace_details import detail_of, name_of
 from hubbub.transport.trace_page import Note, draw, page
 from support.official import tell
 
@@ -132,9 +135,77 @@ def test_several_gateways_share_one_time_line() -> None:
         ("between", 100.0),
         ("a", 200.0),
     ]
-    assert {one.kind for one in drawing.lifelines} == {
-        *("client at 1", "Hub at 1", "client at 2", "Hub at 2"),
-    }
+    assert drawing.places == ["gateway 1", "gateway 2"]
+    assert [(one.place, one.name) for one in drawing.lifelines] == [
+        ("gateway 1", "ann"),
+        ("gateway 1", "chat"),
+        ("gateway 2", "ann"),
+        ("gateway 2", "chat"),
+    ]
+
+
+def test_a_gateway_that_came_back_is_one_in_the_picture() -> None:
+    lives = [Told(1000.0 + at).says(ANN, HUB, "x").trace for at in range(3)]
+    drawing = draw(lives, places=["left", "right", "left"])
+    names = [(one.place, one.name) for one in drawing.lifelines]
+    assert names == [(at, who) for at in ("left", "right") for who in ("ann", "chat")]
+    first, _, third = drawing.rows
+    assert (first.sender, first.to) == (third.sender, third.to)
+
+
+def test_one_gateway_that_came_back_needs_no_place() -> None:
+    lives = [Told(1000.0 + at).says(ANN, HUB, "x").trace for at in range(2)]
+    drawing = draw(lives, places=["gateway", "gateway"])
+    assert drawing.places == []
+    assert [one.place for one in drawing.lifelines] == ["", ""]
+
+
+def test_a_batch_comes_from_the_link_at_the_other_gateway() -> None:
+    mesh = (8, "Mesh", "Mesh")
+    batch = "Relay, number 7, gateway"
+    told = [
+        Told(1000.0 + at)
+        .says(HUB, (9, "Link", f"Link {other}"), "peers.Relay")
+        .says(mesh, mesh, "peers.Batch", f"{batch} {other}", after=2)
+        .says(HUB, GROUP, "internal.Deliver")
+        for at, other in ((0, "bbbb0002"), (0.5, "aaaa0001"))
+    ]
+    names = {"aaaa0001": "left", "bbbb0002": "right"}
+    drawing = draw([one.trace for one in told], (), names, ("left", "right"))
+    people = {one.id: one for one in drawing.lifelines}
+    found = [
+        (people[row.sender], people[row.to[0]])
+        for row in drawing.rows
+        if row.text == "peers.Batch" and row.sender is not None
+    ]
+    assert [
+        (link.kind, link.name, link.place, to.kind, to.place) for link, to in found
+    ] == [
+        ("Link", "left", "right", "Mesh", "left"),
+        ("Link", "right", "left", "Mesh", "right"),
+    ]
+    left = [one.kind for one in drawing.lifelines if one.place == "left"]
+    assert left == ["Hub", "Group", "Link", "Mesh"]
+    # Of a gateway that nobody knows by name it comes from beyond.
+    alone = draw([told[0].trace, told[1].trace], places=("left", "right"))
+    assert [row.to for row in alone.rows if row.text == "peers.Batch"] == [
+        [row.sender] for row in alone.rows if row.text == "peers.Batch"
+    ]
+
+
+def test_packets_of_a_mesh_say_what_is_in_them() -> None:
+    lobby, hub = commands.ToGroup("lobby"), "chat"
+    interest = peers.Interest(hub, lobby, True)
+    relay = peers.Relay(hub, commands.Publish(lobby, Text("hello")))
+    letters = (relay, interest, relay)
+    batch = peers.Batch("aaaa0001", 1, 7, 3, letters)
+    assert name_of(batch) == "peers.Batch"
+    assert detail_of(batch) == "2 Relay, Interest, number 7, gateway aaaa0001"
+    assert detail_of(interest) == "hub chat, wants group lobby"
+    gone = msgspec.structs.replace(interest, present=False)
+    assert detail_of(gone) == "hub chat, wants no more: group lobby"
+    knock = peers.Knock(1, "cluster", "aaaa0001", "tcp://127.0.0.1:7000", 12345)
+    assert detail_of(knock) == "gateway aaaa0001"
 
 
 def test_a_page_has_so_many_rows_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
