@@ -17,7 +17,7 @@ from hubbub.actors.messages import internal
 from hubbub.actors.runtime.reply import Reply
 from hubbub.sdk.testing.gateway import GatewayEvent, HubbubGateway
 from hubbub.sdk.testing.watch import PRESENCE, Watch
-from hubbub.transport.serve import Process
+from hubbub.transport.serve import Process, entry_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -99,7 +99,7 @@ class WatchedProcess(Process):
         listener = socket.create_server((settings.host, settings.port))
         listener.setblocking(False)
         self._watch = Watch(tell)
-        super().__init__(settings, listener, None, self._watch)
+        super().__init__(settings, listener, None, self._watch, entry_of(settings))
 
     def cut(self, connection_id: str | None = None) -> int:
         """Cut the sockets of one client or server, or of all, and tell how many."""
@@ -137,6 +137,8 @@ class WatchedProcess(Process):
             caller.transport.abort()
         self._serving.cancel()
         await asyncio.wait([self._serving], timeout=_START)
+        if self._entry is not None:
+            await self._entry.close()
 
 
 class _Ice:
