@@ -69,6 +69,7 @@ class Outbox:
         self._dispatcher = dispatcher
         self._most = most
         self._waiting: deque[peers.Message] = deque()
+        self._sizes: deque[int] = deque()
         self._bytes = 0
         self._held: deque[_Held] = deque()
         self._sent = Unacknowledged()
@@ -88,7 +89,9 @@ class Outbox:
             self.progress = self._dispatcher.now()
         self._waiting.append(message)
         self._put += 1
-        self._bytes += size_of(message)
+        size = size_of(message)
+        self._sizes.append(size)
+        self._bytes += size
         if receipt is not None:
             self._held.append(_Held(self._put, self._dispatcher.now(), receipt))
         if self.behind:
@@ -185,6 +188,7 @@ class Outbox:
         self._dispatcher.release(self)
         held, self._held = self._held, deque()
         self._waiting.clear()
+        self._sizes.clear()
         self._sent = Unacknowledged()
         for one in held:
             one.receipt.pay()
@@ -196,11 +200,10 @@ class Outbox:
 
     def _send_batch(self) -> None:
         messages, size = [], 0
-        waiting = self._waiting
+        waiting, sizes = self._waiting, self._sizes
         while waiting and size < BATCH_BYTES:
-            message = waiting.popleft()
-            messages.append(message)
-            size += size_of(message)
+            messages.append(waiting.popleft())
+            size += sizes.popleft()
         self._bytes -= size
         sent = self._put - len(waiting)
         batch = peers.Batch(
