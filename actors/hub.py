@@ -15,6 +15,7 @@ from hubbub.actors.attending import Attending
 from hubbub.actors.authored import ActorSpec
 from hubbub.actors.connection import Connection
 from hubbub.actors.directory import Directory
+from hubbub.actors.draining import DRAINING, Draining, Lingered, Rested
 from hubbub.actors.facade import HubFacade
 from hubbub.actors.handler import HandlerSpec
 from hubbub.actors.membership import GroupSpec, Membership
@@ -26,14 +27,10 @@ from hubbub.actors.runtime.supervision import Ended, Restart, Restarted
 from hubbub.actors.sends import Sends, Sift
 from hubbub.actors.shared_servers import SharedServers
 from hubbub.actors.upstream import Upstream
-from hubbub.actors.upstream_mail import Configure, Declare, Quiesce, Retire, ServerSetup
+from hubbub.actors.upstream_mail import Configure, Declare, Retire, ServerSetup
 
 if TYPE_CHECKING:
     from hubbub.actors.runtime.address import Address, Ref
-
-_DRAINING = internal.End(
-    1001, "the gateway is shutting down", "ServiceReload", "ServiceReload"
-)
 
 
 class HubSetup(msgspec.Struct, frozen=True):
@@ -54,10 +51,6 @@ class HubSetup(msgspec.Struct, frozen=True):
     actors: tuple[ActorSpec, ...] = ()
 
 
-class Rested(msgspec.Struct, frozen=True):
-    """The upstream has come to rest, a message of the hub to itself."""
-
-
 ToHub: TypeAlias = (
     internal.ToHubActor
     | Declare
@@ -65,6 +58,7 @@ ToHub: TypeAlias = (
     | HubSetup
     | Sift
     | Rested
+    | Lingered
     | Ended
     | Restarted
 )
@@ -109,8 +103,7 @@ class Hub(LoopActor):
         self._upstream = self.spawn(self._build_upstream, restart=Restart())
         for spec in setup.actors:
             self._start(spec)
-        self._drained: Ref[bool] | None = None
-        self._resting = self._rested = False
+        self._draining = Draining(self, self._servers, self._abroad)
         self._connections: dict[Address, None] = {}
         self._behind: deque[commands.Publish | commands.Close | internal.Relayed] = (
             deque()
@@ -138,7 +131,7 @@ class Hub(LoopActor):
                 self._sends.publish(message)
             case internal.Relayed(command=command):
                 self._carry_out(command)
-            case internal.Admit() | internal.AdmitServer() if self._drained is not None:
+            case internal.Admit() | internal.AdmitServer() if self._draining.under_way:
                 message.door.reject(503, "The gateway is shutting down.")
             case internal.Admit():
                 self._admit(message)
@@ -192,9 +185,10 @@ class Hub(LoopActor):
             case internal.Drain(answer=answer):
                 self._drain(answer)
             case Rested():
-                self._rested = True
-                self._servers.dismiss()
+                self._draining.rested()
                 self._count_down()
+            case Lingered():
+                self._draining.lingered(self._upstream)
             case Ended(ref=ref):
                 self._ended(ref)
             case Restarted():
@@ -204,8 +198,7 @@ class Hub(LoopActor):
 
     def on_stop(self) -> None:
         """Send servers off as a drain does, also when it did not end in time."""
-        if self._drained is not None:
-            self._servers.dismiss()
+        self._draining.stop()
 
     def _carry_out(self, command: commands.Command) -> None:
         """Do what a peer asks, on those who are here."""
@@ -289,8 +282,8 @@ class Hub(LoopActor):
         self._membership.enter(entry, enter.groups)
         if self._clustered:
             self._abroad.arrived(enter.connection)
-        if self._drained is not None:
-            self._orders.end(entry, _DRAINING)
+        if self._draining.under_way:
+            self._orders.end(entry, DRAINING)
 
     def _sift(self, sift: Sift) -> None:
         self._sends.sift(sift)
@@ -301,17 +294,10 @@ class Hub(LoopActor):
 
     def _drain(self, answer: Ref[bool]) -> None:
         """End every connection, then every server; answer when all are gone."""
-        self._drained = answer
+        self._draining.begin(answer)
         for entry in tuple(self._roster.connections.values()):
-            self._orders.end(entry, _DRAINING)
+            self._orders.end(entry, DRAINING)
         self._count_down()
 
     def _count_down(self) -> None:
-        """Once no connection is left, let the upstream come to rest, servers leave."""
-        if self._drained is None or self._connections:
-            return
-        if not self._resting:
-            self._resting = True
-            self._upstream.post(Quiesce(commands.Receipt(self.address, Rested())))
-        elif self._rested and not len(self._servers):
-            self._drained.post(True)
+        self._draining.go_on(self._upstream, clients=bool(self._connections))

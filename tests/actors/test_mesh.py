@@ -7,7 +7,7 @@ import logging
 import msgspec
 import pytest
 
-from hubbub.actors.messages import commands, internal, mesh, peers
+from hubbub.actors.messages import commands, internal, mesh, peers, servers
 from hubbub.actors.messages.commands import ToConnection, ToGroup, ToUser
 from support.fakes import Probe, publish, say
 from support.mesh_stage import MeshStage
@@ -400,3 +400,24 @@ def test_a_filter_that_is_a_function_stays_here_and_the_log_says_so(
     assert (ann.data, bob.data) == (["x"], [])
     errors = [r for r in caplog.records if r.levelno == logging.ERROR]
     assert "give it as a text" in errors[0].getMessage()
+
+
+def test_servers_of_a_gateway_that_drains_stay_for_the_events_of_peers(
+    stage: MeshStage,
+) -> None:
+    a, b = stage.start("a"), stage.start("b", "a")
+    stage.pass_by(2)
+    server = stage.serve(a, servers.Rule("disconnected"))
+    bob = b.client("bob")
+    stage.pass_by()
+    drained = Probe()
+    for node in (a, b):
+        node.gateway.post(internal.Drain(drained))
+    stage.pass_by(0.5)
+    assert bob.all("closed") == [(1001, "the gateway is shutting down")]
+    (event,) = [push for push in server.inbox if push["type"] == "event"]
+    assert (event["kind"], drained.heard) == ("disconnected", [])
+    server.send(servers.Answer(event["eventId"], None))
+    stage.pass_by(2)
+    assert server.inbox[-1]["type"] == "draining"
+    assert server.all("closed") == [(1001, "the gateway is shutting down")]

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from hubbub.actors.gateway import Gateway
 from hubbub.actors.hub import HubSetup
-from hubbub.actors.messages import commands, internal, mesh, requests
+from hubbub.actors.messages import commands, internal, mesh, requests, servers
 from hubbub.actors.runtime import supervision
 from hubbub.actors.runtime.dispatcher import Dispatcher
+from hubbub.transport.subprotocols.server_v1 import JSON_NAME
 from support.fakes import EVERYTHING, JSON, FakeSocket, Probe
 from support.loopback import SCHEME, LoopbackNetwork
 from support.virtual import VirtualLoop
@@ -82,6 +83,17 @@ class MeshStage:
         """Start a gateway that knows of some places; it has its name as its own."""
         known = tuple(f"{SCHEME}{seed}" for seed in seeds)
         return Node(self, f"{name:0>8}", place or name, seeds=known, **more)
+
+    def serve(self, node: Node, *rules: servers.Rule) -> FakeSocket:
+        """Attach a server that takes some events; gives what it reads and writes."""
+        socket = FakeSocket(JSON_NAME)
+        node.gateway.post(
+            internal.AdmitServer("chat", tuple(servers.ServerRole), socket)
+        )
+        self.pass_by()
+        socket.send(servers.Handle(rules, 1000))
+        self.pass_by()
+        return socket
 
     def pass_by(self, seconds: float = 0.1) -> None:
         self.loop.advance(seconds)
