@@ -3,15 +3,23 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 TESTS ?= tests
+WORKERS ?= 2
+# Suites that `make test` plays once more against gateways of several workers.
+WITH_WORKERS := official/test_client_python official/test_service_python \
+  official/test_node_service sdk/test_program sdk/test_server_commands \
+  sdk/test_server_gateway sdk/test_webhooks_gateway transport/test_server_commands \
+  transport/test_server_events transport/test_server_interception \
+  transport/test_server_rules transport/test_server_drain transport/test_hostile_http
 SEEDS ?= 1000
 FIRST ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test dev check scenarios simulate bench clean
+.PHONY: help serve test test-workers dev check scenarios simulate bench clean
 
 help:
 	@echo "make serve      start a gateway on 127.0.0.1:8080 (sets up .venv first)"
 	@echo "make test       install what tests need, check format, lint and types, run all tests"
+	@echo "make test-workers  every suite that starts gateways, each of WORKERS=2 workers"
 	@echo "make check      format, lint and types only"
 	@echo "make bench      print the benchmark commands and run the short ones"
 	@echo "make scenarios  play every scenario"
@@ -54,6 +62,12 @@ check: dev
 
 test: check
 	$(BIN)/pytest -n auto --dist loadfile $(TESTS)
+	$(if $(filter tests,$(TESTS)),$(BIN)/pytest -n auto --dist loadfile \
+	  --workers $(WORKERS) $(WITH_WORKERS:%=tests/%.py))
+
+test-workers: dev
+	$(BIN)/pytest -n auto --dist loadfile --workers $(WORKERS) tests/official \
+	  tests/contracts tests/sdk tests/transport tests/test_docs_servers.py
 
 scenarios: $(BIN)/hubbub
 	@$(BIN)/hubbub scenarios --all
@@ -65,6 +79,7 @@ simulate: $(VENV)/.test-tools
 bench: $(BIN)/hubbub
 	$(BIN)/python -m hubbub.transport.bench
 	$(BIN)/python -m hubbub.transport.bench.events
+	$(BIN)/python -m hubbub.transport.bench.mesh --rounds 1 --most 4
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info tests/node/node_modules

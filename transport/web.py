@@ -1,4 +1,4 @@
-"""What the port answers over plain HTTP: REST, health, peers, metrics, the demo page."""
+"""What the port answers over HTTP: REST, health, peers, metrics, the demo page."""
 
 from __future__ import annotations
 

@@ -26,6 +26,19 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
+def mortals() -> Iterator[Cluster]:
+    with Cluster(3, "--log-level", "info", proxied=True) as gateways:
+        yield gateways
+
+
+@pytest.fixture
+def mortal(mortals: Cluster) -> Cluster:
+    """Three gateways that a test may end, with ways between them that it may cut."""
+    mortals.restore()
+    return mortals
+
+
+@pytest.fixture(scope="session")
 def gateway(cluster: Cluster) -> Reachable:
     """The three as one: each connection goes to the next of them."""
     return cluster.front

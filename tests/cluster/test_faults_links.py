@@ -8,24 +8,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.cluster import Cluster, aside, awaited
+from support.cluster import aside, awaited
 from support.spread import Spread
 from support.traffic import Member, Publisher, complete
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+    from support.cluster import Cluster
     from support.tcp_proxy import TcpProxy
 
 COUNT = 3000
 PLACES = range(3)
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+@pytest.fixture
+def cluster(mortal: Cluster) -> Cluster:
     """Three gateways; the way to each leads through a proxy."""
-    with Cluster(3, "--log-level", "info", proxied=True) as gateways:
-        yield gateways
+    return mortal
 
 
 async def attempted(proxy: TcpProxy) -> None:

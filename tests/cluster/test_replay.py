@@ -25,11 +25,17 @@ A, B, C = range(3)
 COUNT = 50
 
 
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    """Three gateways; what each hears from the others is recorded."""
+@pytest.fixture(scope="module")
+def recorded() -> Iterator[Cluster]:
     with Cluster(3, "--log-level", "info", proxied=True, record=True) as gateways:
         yield gateways
+
+
+@pytest.fixture
+def cluster(recorded: Cluster) -> Cluster:
+    """Three gateways; what each hears from the others is recorded."""
+    recorded.restore()
+    return recorded
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +44,7 @@ def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
         yield made
 
 
-def recorded(cluster: Cluster, place: int) -> list[bytes]:
+def said_to(cluster: Cluster, place: int) -> list[bytes]:
     """Give all that was said to a gateway, by connection."""
     return [bytes(said) for said in cluster.proxies[place].said]
 
@@ -87,7 +93,7 @@ async def test_recordings_that_are_said_again_have_no_effect(
 ) -> None:
     async with Spread(cluster, hub) as scene:
         await converse(scene, "before")
-    spoken = [recorded(cluster, place) for place in (A, B, C)]
+    spoken = [said_to(cluster, place) for place in (A, B, C)]
     if again == "after a restart":
         for place in (B, C):
             await aside(cluster.stop, place)
@@ -120,7 +126,7 @@ def spoken_to(cluster: Cluster, place: int, speaker: str) -> peers.Batch:
     """Give the last batch that a gateway has said to another."""
     said = [
         packet
-        for one in recorded(cluster, place)
+        for one in said_to(cluster, place)
         for packet in packets(one)
         if isinstance(packet, peers.Batch) and packet.gateway == speaker
     ]
@@ -150,12 +156,15 @@ async def test_a_batch_that_cannot_be_read_ends_its_link_alone_and_it_comes_back
         speaker = (await aside(peers_of, cluster[B]))["gateway"]
         batch = await aside(spoken_to, cluster, A, speaker)
         others = await aside(cluster.bonds, C)
+        pairs = [(A, B), (B, A)]
+        before = {pair: await aside(cluster.peer, *pair) for pair in pairs}
         broken = cbor2.dumps([peering.BATCH, speaker, batch.tag, *rest])
         with Pusher(cluster.ports[A], context) as says:
             says.say(broken)
-            await aside(cluster[A].await_log, "what it sent cannot be read")
-        await aside(cluster.await_peer, A, B, state="up", epoch=2)
-        await aside(cluster.await_peer, B, A, state="up", epoch=2)
+            await aside(cluster.await_log, A, "what it sent cannot be read")
+        for pair in pairs:
+            epoch = before[pair]["epoch"] + 1
+            await aside(cluster.await_peer, *pair, state="up", epoch=epoch)
         assert await aside(cluster.bonds, C) == others
         for place, one in enumerate(trio):
             wish = {"type": "sendToGroup", "group": "room", "data": place}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ from support.cluster import Cluster, aside
 from support.spread import Spread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from hubbub.actors.messages import events
     from support.bare_server import BareServer
@@ -401,35 +400,24 @@ def brief(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield gateways
 
 
-@asynccontextmanager
-async def three() -> AsyncIterator[Cluster]:
-    """Start three gateways that the test may end."""
-    cluster = Cluster(3, "--log-level", "info")
-    await aside(cluster.__enter__)
-    try:
-        yield cluster
-    finally:
-        await aside(cluster.__exit__, None, None, None)
-
-
 @pytest.mark.parametrize("returns", [True, False], ids=["returns", "stays away"])
 async def test_events_of_a_server_whose_gateway_is_killed_go_to_another_server(
-    hub: str, *, returns: bool
+    mortal: Cluster, hub: str, *, returns: bool
 ) -> None:
-    async with three() as cluster, Spread(cluster, hub) as scene:
+    async with Spread(mortal, hub) as scene:
         crowd = [await scene.arrive(2, f"user {number}") for number in range(10)]
         far, near = await scene.bare(0), await scene.bare(1)
         for server in (far, near):
             await server.handle("event")
         for number, one in enumerate(crowd):
-            event = {"type": "event", "event": "e", "data": number, "ackId": 1}
-            await one.socket.send(json.dumps(event))
+            wish = {"type": "event", "event": "e", "data": number, "ackId": 1}
+            await one.socket.send(json.dumps(wish))
         first = [await server.event("event") for server in (far, near)]
         assert all("attempt" not in event for event in first)
-        cluster.kill(0)
+        mortal.kill(0)
         if returns:
-            await aside(cluster.start, 0)
-        await aside(cluster[2].await_log, "is gone: ", 30)
+            await aside(mortal.start, 0)
+        await aside(mortal.await_log, 2, "is gone: ", 30)
         attempts = {first[1]["data"]: 1}
         await near.answer(first[1], "respond")
         while len(attempts) < len(crowd):
@@ -443,19 +431,37 @@ async def test_events_of_a_server_whose_gateway_is_killed_go_to_another_server(
 
 
 async def test_a_gateway_that_drains_lets_its_servers_events_be_answered(
-    hub: str,
+    mortal: Cluster, hub: str
 ) -> None:
-    async with three() as cluster, Spread(cluster, hub) as scene:
+    async with Spread(mortal, hub) as scene:
         ann = await scene.arrive(2, "ann")
         server = await scene.bare(0)
         await server.handle("event")
         asking = ask(ann)
         event = await server.event("event")
-        gateway = cluster[0]
-        stopping = asyncio.create_task(aside(cluster.stop, 0))
+        gateway = mortal[0]
+        stopping = asyncio.create_task(aside(mortal.stop, 0))
         await aside(gateway.await_log, "draining")
         await server.answer(event, "respond", dataType="text", data="done")
         ack = await asking
         assert ack["success"], ack
         assert await ann.data() == "done"
         assert await stopping == 0
+
+
+async def test_servers_elsewhere_hear_of_every_client_of_a_gateway_that_drains(
+    mortal: Cluster, hub: str
+) -> None:
+    async with Spread(mortal, hub) as scene:
+        server = await scene.bare(1)
+        await server.handle("disconnected", window=2)
+        crowd = [await scene.arrive(0, f"u{number}", "room") for number in range(20)]
+        stopping = asyncio.create_task(aside(mortal.stop, 0))
+        told = await server.acknowledge(*["disconnected"] * 20)
+        assert {one["connectionId"] for one in told} == {one.id for one in crowd}
+        assert {one["reason"] for one in told} == {"ServiceReload"}
+        for one in crowd:
+            assert (await one.push())["event"] == "disconnected"
+            assert (await one.closed())[0] == 1001
+        assert await stopping == 0
+        assert not await (await scene.rest(2)).group_exists("room")

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubbub.actors.abroad import Abroad
+from hubbub.actors.directory import Directory
+from hubbub.actors.link import Link
+from hubbub.actors.link_calls import Calls
 from hubbub.actors.outbox import Outbox
 from hubbub.actors.policy import sequence
 from hubbub.actors.policy.interest import Interest
@@ -72,6 +75,20 @@ def _anything_later(self: sequence.Received, number: int) -> sequence.Arrival:
     return sequence.Arrival.NEXT
 
 
+def _unsaid(self: Outbox, number: int, *, prompt: bool) -> None:
+    del prompt
+    self.received = number
+
+
+def _leaving_servers(self: Directory, gateway: str, _: Any) -> list[Any]:
+    self.links.pop(gateway, None)
+    return []
+
+
+def _without_goodbye(self: Link) -> None:
+    self.stop()
+
+
 @pytest.mark.parametrize(
     ("owner", "name", "instead"),
     [
@@ -83,6 +100,11 @@ def _anything_later(self: sequence.Received, number: int) -> sequence.Arrival:
         pytest.param(Abroad, "lowers", _nothing, id="interest never ends"),
         pytest.param(Abroad, "held", lambda *a: a[2], id="joins wait for nobody"),
         pytest.param(Abroad, "greet", _nothing, id="who comes back is told nothing"),
+        pytest.param(Outbox, "take", _unsaid, id="who waits is not told at once"),
+        pytest.param(Outbox, "close", _never_again, id="the lost leave others waiting"),
+        pytest.param(Calls, "close", _nothing, id="the lost owe answers for ever"),
+        pytest.param(Directory, "forget", _leaving_servers, id="the lost are not gone"),
+        pytest.param(Link, "_leave", _without_goodbye, id="nobody says goodbye"),
         pytest.param(Outbox, "pay_late", lambda *_: 0, id="joins wait for ever"),
     ],
 )

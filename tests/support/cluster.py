@@ -67,6 +67,7 @@ class Cluster:
         self._environment = environment
         self._stack = ExitStack()
         self._logs = [""] * size
+        self._read = [0] * size
         self._running: dict[int, GatewayProcess] = {}
         self._http = [free_port() for _ in range(size)]
         self.ports = [free_port() for _ in range(size)]
@@ -108,7 +109,27 @@ class Cluster:
         self._stack.close()
 
     def log(self, place: int) -> str:
-        """Give what a gateway has logged, in all its lives."""
+        """Give what a gateway has logged, in all its lives, since it was restored."""
+        return self._whole_log(place)[self._read[place] :]
+
+    def await_log(self, place: int, text: str, seconds: float = SECONDS) -> str:
+        """Wait until a gateway has logged a text."""
+        log: str = awaited(lambda: self.log(place), lambda log: text in log, seconds)
+        return log
+
+    def restore(self) -> None:
+        """Let everything be as at the beginning, whatever a test has done."""
+        for proxy in self.proxies:
+            proxy.heal()
+        for place in range(self._size):
+            if place in self._running:
+                self._running[place].signal(signal.SIGCONT)
+            else:
+                self.start(place)
+        self.await_linked()
+        self._read = [len(self._whole_log(place)) for place in range(self._size)]
+
+    def _whole_log(self, place: int) -> str:
         running = self._running.get(place)
         return self._logs[place] + (running.log if running else "")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,8 @@ class LoopbackNetwork:
     """Carries packets between the wires of one process.
 
     A packet that is sent while its way is cut is lost, and so is one under way at the
-    cut, as when a connection is reset. On a way that is held they wait.
+    cut, as when a connection is reset; one whose channel is closed may be. On a way
+    that is held they wait.
 
     Args:
         loop: Whose time passes while a packet is under way.
@@ -120,6 +121,11 @@ class LoopbackNetwork:
         channel.due = due = max(due, channel.due)
         self.loop.call_later(due - now, self._arrive, channel)
 
+    def give_up(self, channel: LoopbackChannel) -> None:
+        """Lose what is under way on a channel that is closed, or not."""
+        if self.chance.random() < 0.5:
+            channel.lost = len(channel.under_way)
+
     def _arrive(self, channel: LoopbackChannel) -> None:
         """Let the oldest packet of a channel in, if no reset came between."""
         pair = (channel.source, channel.target)
@@ -127,7 +133,9 @@ class LoopbackNetwork:
             self._held[pair].append(channel)
             return
         packet, wire, resets = channel.under_way.popleft()
-        if self._resets.get(pair, 0) == resets:
+        if channel.lost:
+            channel.lost -= 1
+        elif self._resets.get(pair, 0) == resets:
             wire.take(self.passing(packet))
 
 
@@ -161,6 +169,10 @@ class LoopbackWire:
         if not self._closed:
             self._network.carry(channel, packet)
 
+    def give_up(self, channel: LoopbackChannel) -> None:
+        """Close a channel."""
+        self._network.give_up(channel)
+
     def take(self, packet: FromWire) -> None:
         """Let a packet in, in the turns of the loop of this process."""
         self._loop.call_soon(self._let_in, packet)
@@ -180,11 +192,15 @@ class LoopbackChannel:
         """When the packet that was sent last gets there."""
         self.under_way: deque[tuple[Packet, LoopbackWire, int]] = deque()
         """Each with whom it goes to, and how many resets it knows of."""
-        self._wire: Any = wire
+        self.lost = 0
+        """How many of them, the oldest, do not get there."""
+        self._wire: LoopbackWire | None = wire
 
     def send(self, packet: Packet) -> None:
         if self._wire is not None:
             self._wire.send(self, packet)
 
     def close(self) -> None:
-        self._wire = None
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.give_up(self)

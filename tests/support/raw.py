@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import socket
 import struct
 import time
@@ -28,6 +29,7 @@ JSON = "json.webpubsub.azure.v1"
 SECONDS = 10.0
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+_WORKER = re.compile(r',?worker="\d+"')
 
 
 class Answer(NamedTuple):
@@ -282,13 +284,17 @@ class Witness:
 
 
 def metrics(gateway: GatewayProcess) -> dict[str, float]:
-    """Read the page of counters."""
+    """Read the page of counters, those of several workers added up."""
     with RawClient(gateway) as client:
         client.request("GET", "/metrics")
         answer = client.answer()
     assert answer.status == 200
     lines = [line for line in answer.body.decode().splitlines() if line[:1] != "#"]
-    return {name: float(value) for name, _, value in (x.rpartition(" ") for x in lines)}
+    found: dict[str, float] = {}
+    for name, _, value in (line.rpartition(" ") for line in lines):
+        of_all = _WORKER.sub("", name).replace("{}", "")
+        found[of_all] = found.get(of_all, 0.0) + float(value)
+    return found
 
 
 def await_metric(gateway: GatewayProcess, name: str, least: float) -> float:

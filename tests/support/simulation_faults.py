@@ -7,7 +7,7 @@ longer, each may count the other as gone, and what was under way is lost.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hubbub.actors.messages import peers
 
@@ -19,23 +19,36 @@ if TYPE_CHECKING:
     from support.simulation_world import Process, World
 
 
+MOST_RECORDED: Final = 40
+"""Packets of one direction that may be replayed."""
+
+
 class Span(NamedTuple):
     """A time in which two processes were parted, one of them perhaps for good."""
 
     start: float
     end: float
     fatal: bool
+    sudden: bool
 
 
 class Outage:
-    """What parts one process from another, until it ends."""
+    """What parts one process from another, until it ends.
 
-    __slots__ = ("end", "fatal", "start")
+    Args:
+        start: When it began.
+        fatal: Whether what is under way is lost, however short it is.
+        sudden: Whether what was under way when it began is lost as well; not when one
+            has left in order.
+    """
 
-    def __init__(self, start: float, *, fatal: bool) -> None:
+    __slots__ = ("end", "fatal", "start", "sudden")
+
+    def __init__(self, start: float, *, fatal: bool, sudden: bool) -> None:
         self.start = start
         self.end: float | None = None
         self.fatal = fatal
+        self.sudden = sudden
 
 
 class Outages:
@@ -51,6 +64,12 @@ class Outages:
         self._clock = clock
         self.knowing = pace.knowing - 0.01
         """A join that was acknowledged later may not be known everywhere."""
+        self.patience = pace.knowing + pace.heartbeat + 2 * longest + 0.1
+        """Longest time until a join is acknowledged although a peer does not know."""
+        self.promptness = 4 * longest + 0.2
+        """Longest time until what everyone hears is answered."""
+        self.asking = pace.answer + pace.heartbeat + 2 * longest + 0.1
+        """Longest time until it is said that somebody does not answer."""
         self.slack = pace.heartbeat + 5 * longest + 0.2
         """Until what was lost is missed and sent again."""
         self.bearable = pace.silence - 2 * pace.heartbeat - 2 * longest - 0.2
@@ -63,8 +82,10 @@ class Outages:
         """Until processes that are parted no more know of each other again."""
         self._outages: dict[tuple[int, int], list[Outage]] = {}
 
-    def begin(self, one: Process, other: Process, *, fatal: bool) -> Outage:
-        outage = Outage(self._clock(), fatal=fatal)
+    def begin(
+        self, one: Process, other: Process, *, fatal: bool, sudden: bool = True
+    ) -> Outage:
+        outage = Outage(self._clock(), fatal=fatal, sudden=sudden)
         self._outages.setdefault(_pair(one, other), []).append(outage)
         return outage
 
@@ -82,7 +103,7 @@ class Outages:
     def excuse(self, one: Process, other: Process, time: float) -> bool:
         """Tell whether what was sent at a time may be lost."""
         return any(
-            span.start - self.slack <= time <= span.end + self.recovery
+            span.start - self.slack * span.sudden <= time <= span.end + self.recovery
             for span in self._spans(one, other)
             if span.fatal
         )
@@ -96,13 +117,14 @@ class Outages:
         now = self._clock()
         outages = self._outages.get(_pair(one, other), [])
         for outage in sorted(outages, key=lambda outage: outage.start):
-            start, fatal = outage.start, outage.fatal
+            start, fatal, sudden = outage.start, outage.fatal, outage.sudden
             end = now if outage.end is None else outage.end
             if spans and start - spans[-1].end < self.slack:
                 last = spans.pop()
                 start, end = last.start, max(last.end, end)
-                fatal = fatal or last.fatal
-            spans.append(Span(start, end, fatal or end - start > self.bearable))
+                fatal, sudden = fatal or last.fatal, last.sudden
+            fatal = fatal or end - start > self.bearable
+            spans.append(Span(start, end, fatal, sudden))
         return spans
 
 
@@ -126,8 +148,10 @@ class Faults:
         self._chance = chance
         self._open: dict[int, Callable[[], None]] = {}
         self._last = 0
-        self._recorded: list[tuple[str, str, peers.Packet]] = []
+        self._recorded: dict[tuple[str, str], list[peers.Packet]] = {}
         world.network.tap = self._record
+        self.last_words: Callable[[Process], None] = lambda _: None
+        """Lets a process say something just before it leaves in order."""
 
     def strike(self, *, rough: bool) -> None:
         """Let something go wrong.
@@ -170,9 +194,7 @@ class Faults:
     def _hold(self, seconds: float) -> None:
         self._part("held", self._world.network.hold, seconds)
 
-    def _part(
-        self, how: str, act: Callable[[str, str], None], seconds: float
-    ) -> None:
+    def _part(self, how: str, act: Callable[[str, str], None], seconds: float) -> None:
         world, chance = self._world, self._chance
         one, other = chance.sample(world.processes, 2)
         both = chance.random() < 0.6
@@ -192,14 +214,21 @@ class Faults:
         self._until(seconds, heal)
 
     def _record(self, source: str, target: str, packet: peers.Packet) -> None:
-        if len(self._recorded) < 50 or self._chance.random() < 0.05:
-            self._recorded.append((source, target, packet))
+        recorded = self._recorded.setdefault((source, target), [])
+        if len(recorded) < MOST_RECORDED:
+            recorded.append(packet)
+        elif self._chance.random() < 0.05:
+            del recorded[: MOST_RECORDED // 2]
 
     def _replay(self, seconds: float) -> None:
-        """Let packets of before come once more."""
+        """Let what was said in one direction be said once more, or a part of it."""
         del seconds
-        for source, target, packet in self._chance.choices(self._recorded, k=5):
-            self._world.note("replayed", source, target, type(packet).__name__)
+        source, target = self._chance.choice(list(self._recorded))
+        packets = self._recorded[source, target]
+        if self._chance.random() < 0.5:
+            packets = self._chance.sample(packets, min(3, len(packets)))
+        self._world.note("replayed", source, target, len(packets), "packets")
+        for packet in tuple(packets):
             self._world.network.inject(target, packet)
 
     def _garble(self, seconds: float) -> None:
@@ -207,13 +236,16 @@ class Faults:
         del seconds
         batches = [
             (source, target, packet)
-            for source, target, packet in self._recorded[-40:]
+            for (source, target), packets in self._recorded.items()
+            for packet in packets[-10:]
             if isinstance(packet, peers.Batch)
         ]
         if not batches:
             return
         source, target, packet = self._chance.choice(batches)
-        ends = [one for one in self._world.processes if one.endpoint in {source, target}]
+        ends = [
+            one for one in self._world.processes if one.endpoint in {source, target}
+        ]
         outage = self._outages.begin(*ends, fatal=True)
         self._world.note("garbled", source, target)
         garbled = peers.Malformed(packet.gateway, packet.tag, "it is garbled")
@@ -271,13 +303,24 @@ class Faults:
         running = [one for one in self._world.running if not one.leaving]
         if not running:
             return
-        process = self._chance.choice(running)
-        outages = self._begin(process, fatal=True)
-        process.leave(lambda: self._return(process, outages, seconds))
+        process, since = self._chance.choice(running), self._world.now
+        others = [one for one in self._world.processes if one is not process]
 
-    def _return(
-        self, process: Process, outages: list[Outage], seconds: float
-    ) -> None:
+        def gone() -> None:
+            outages = []
+            for one in others:
+                # Nothing is lost, unless it could not be said in time.
+                sudden = self._outages.parted(process, one, since)
+                outage = self._outages.begin(process, one, fatal=True, sudden=sudden)
+                if sudden:
+                    outage.start = since
+                outages.append(outage)
+            self._return(process, outages, seconds)
+
+        self.last_words(process)
+        process.leave(gone)
+
+    def _return(self, process: Process, outages: list[Outage], seconds: float) -> None:
         def start() -> None:
             others = [one for one in self._world.processes if one is not process]
             one = self._chance.choice(others)

@@ -1,4 +1,4 @@
-"""A look into gateways of a simulated mesh: do they agree, and is anything left over?"""
+"""A look into gateways of a simulated mesh: do they agree, and is anything left?"""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def believed(process: Process, peer: Process) -> list[str]:
     if link is None:
         return ["no link"]
     table = directory.interest(HUB)
-    return sorted(str(key) for key in table.keys() if link in table.of(key))
+    return sorted(str(key) for key in tuple(table.keys()) if link in table.of(key))
 
 
 def disagreements(world: World) -> Iterator[str]:
@@ -101,7 +101,9 @@ def census(process: Process) -> Census:
 
 
 def _count(
-    waiting: list[tuple[str, tuple[str, object]]], counts: Census, seen: dict[int, object]
+    waiting: list[tuple[str, tuple[str, object]]],
+    counts: Census,
+    seen: dict[int, object],
 ) -> None:
     while waiting:
         path, (name, value) = waiting.pop()

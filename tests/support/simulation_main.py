@@ -7,7 +7,7 @@ import multiprocessing
 import sys
 import time
 
-from support.simulation import Result, play
+from support.simulation import Result, play, play_all
 
 CHUNK = 20
 """Seeds that a core takes at a time."""
@@ -16,8 +16,8 @@ CHUNK = 20
 def replay(seed: int) -> bool:
     """Play one seed and print everything that happens; True when all is well."""
     result = play(seed, tell=True)
-    print(result.report(last=0))
-    print("all is well" if not result.faults else "BROKEN")
+    _say(f"{result.report(last=0)}\n")
+    _say("BROKEN\n" if result.faults else "all is well\n")
     return not result.faults
 
 
@@ -25,24 +25,33 @@ def play_many(first: int, count: int) -> bool:
     """Play many seeds on all cores; prints those that break, and how far it is."""
     broken = deliveries = 0
     began = time.monotonic()
+    chunks = [
+        range(start, min(start + CHUNK, first + count))
+        for start in range(first, first + count, CHUNK)
+    ]
     with multiprocessing.Pool() as pool:
-        results = pool.imap_unordered(play, range(first, first + count), CHUNK)
-        for done, result in enumerate(results, 1):
-            deliveries += result.deliveries
-            if result.faults:
-                broken += 1
-                _print_over_progress(result)
-            if done % CHUNK == 0 or done == count:
-                rate = done / (time.monotonic() - began)
-                left = (count - done) / rate
-                line = f"{done} of {count} seeds, {broken} broken, {rate:.0f}/s, {left:.0f} s left"
-                print(f"\r{line:<70}", end="", flush=True)
-    print(f"\n{deliveries} messages delivered")
+        done = 0
+        for results in pool.imap_unordered(_chunk, chunks):
+            for result in results:
+                deliveries += result.deliveries
+                if result.faults:
+                    broken += 1
+                    _say(f"\r{'':<70}\r{result.report(last=30)}\n\n")
+            done += len(results)
+            rate = done / (time.monotonic() - began)
+            left = f"{rate:.0f}/s, {(count - done) / rate:.0f} s left"
+            _say(f"\r{f'{done} of {count} seeds, {broken} broken, {left}':<70}")
+    _say(f"\n{deliveries} messages delivered\n")
     return not broken
 
 
-def _print_over_progress(result: Result) -> None:
-    print(f"\r{'':<70}\r{result.report(last=30)}\n", flush=True)
+def _chunk(seeds: range) -> list[Result]:
+    return list(play_all(seeds))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 def main() -> int:

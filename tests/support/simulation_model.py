@@ -13,7 +13,7 @@ from hubbub.actors.messages import commands
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.simulation_clients import Client, Server
+    from support.simulation_clients import Client, Hearer, Server
     from support.simulation_faults import Outages
     from support.simulation_world import Process, World
 
@@ -54,7 +54,7 @@ class Message:
         self.author = author
         self.target = target
         self.time = time
-        self.owed: dict[Client, None] = {}
+        self.owed: dict[Hearer, None] = {}
 
     @property
     def publisher(self) -> str:
@@ -135,123 +135,119 @@ class Model:
         now = self.now
         message = Message(self._numbers, origin, author, target, now)
         self.messages[message.number] = message
-        for client in self.clients:
-            spared = client is author and not echo
-            if not spared and self._must(client, message):
-                message.owed[client] = None
-                client.owed[message] = None
+        for hearer in (*self.clients, *self.servers):
+            spared = hearer is author and not echo
+            if not spared and self._must(hearer, message):
+                message.owed[hearer] = None
+                hearer.owed[message] = None
         self.note(message.origin, "publishes", message, "for", _names(message.owed))
         return message
 
-    def _must(self, client: Client, message: Message) -> bool:
-        """Tell whether a client must get what is published now."""
-        if not client.here:
+    def _must(self, hearer: Hearer, message: Message) -> bool:
+        """Tell whether somebody must get what is published now."""
+        if not hearer.here:
             return False
-        near = client.is_at(message.origin)
         match message.target:
             case commands.ToGroup(name=group):
-                stays = client.stays.get(group, [])
-                return any(self._counts(stay, client, message) for stay in stays)
+                stays = hearer.stays.get(group, [])
             case commands.ToUser(user_id=user):
-                mine = user == client.user
+                stays = [hearer.entry["user"]] if user == hearer.user else []
             case commands.ToConnection(connection_id=connection_id):
-                mine, near = connection_id == client.connection_id, True
-            case commands.Everyone():
-                mine = True
-        known = client.connected
-        return mine and (near or self._settled(client, message.origin, known))
+                return connection_id == hearer.connection_id
+            case _:
+                stays = [hearer.entry["everyone"]] if hearer.entry else []
+        return any(self._counts(stay, hearer, message) for stay in stays)
 
-    def _counts(self, stay: Stay, client: Client, message: Message) -> bool:
+    def _counts(self, stay: Stay, hearer: Hearer, message: Message) -> bool:
         """Tell whether a stay is known where a message comes from."""
         if stay.known is None or stay.leaving:
             return False
-        if not stay.late or client.is_at(message.origin):
+        if not stay.late or hearer.is_at(message.origin):
             return True
-        return self._settled(client, message.origin, stay.known)
+        return self._settled(hearer, message.origin, stay.known)
 
-    def _settled(self, client: Client, origin: Process, since: float | None) -> bool:
-        """Tell whether news of a client's has got to a process by all means."""
-        if since is None or self.now - since < self._outages.recovery:
+    def _settled(self, hearer: Hearer, origin: Process, since: float) -> bool:
+        """Tell whether news of somebody's has got to a process by all means."""
+        if self.now - since < self._outages.recovery:
             return False
         before = self.now - self._outages.recovery
-        return not self._outages.parted(client.process, origin, before)
+        return not self._outages.parted(hearer.process, origin, before)
 
-    def heard(self, client: Client, data: str, group: str | None) -> None:
-        """Hear that a client got a message."""
+    def heard(self, hearer: Hearer, data: str, group: str | None) -> None:
+        """Hear that somebody got a message."""
         if data.startswith("answer "):
-            self._answered(client, int(data[7:]))
+            self._answered(hearer, int(data[7:]))
             return
         self.deliveries += 1
         message = self.messages[int(data)]
-        self.note(client, "gets", message)
-        if message.number in client.seen:
-            self.broken(f"{client} got {message} twice")
-        client.seen[message.number] = None
-        client.owed.pop(message, None)
-        message.owed.pop(client, None)
+        self.note(hearer, "gets", message)
+        if message.number in hearer.seen:
+            self.broken(f"{hearer} got {message} twice")
+        hearer.seen[message.number] = None
+        hearer.owed.pop(message, None)
+        message.owed.pop(hearer, None)
         lane = (message.publisher, name_of(message.target))
-        if client.last.get(lane, 0) > message.number:
-            self.broken(f"{client} got {message} after {client.last[lane]}")
-        client.last[lane] = message.number
-        self._is_meant(client, message, group)
+        if hearer.last.get(lane, 0) > message.number:
+            self.broken(f"{hearer} got {message} after {hearer.last[lane]}")
+        hearer.last[lane] = message.number
+        self._is_meant(hearer, message, group)
 
-    def _is_meant(self, client: Client, message: Message, group: str | None) -> None:
-        """Check that a message was for a client at all."""
+    def _is_meant(self, hearer: Hearer, message: Message, group: str | None) -> None:
+        """Check that a message was for who got it."""
         match message.target:
             case commands.ToGroup(name=name):
-                meant = name == group and bool(client.stays.get(name))
+                meant = name == group and bool(hearer.stays.get(name))
             case commands.ToUser(user_id=user):
-                meant = user == client.user
+                meant = user == hearer.user
             case commands.ToConnection(connection_id=connection_id):
-                meant = connection_id == client.connection_id
-            case commands.Everyone():
+                meant = connection_id == hearer.connection_id
+            case _:
                 meant = True
         if not meant:
-            self.broken(f"{client} got {message}, which is not for it")
+            self.broken(f"{hearer} got {message}, which is not for it")
 
-    def overdue(self, client: Client, message: Message) -> bool:
-        """Tell whether nothing excuses that a client has not got a message."""
-        if client.is_at(message.origin) and message.life == client.life:
+    def overdue(self, hearer: Hearer, message: Message) -> bool:
+        """Tell whether nothing excuses that somebody has not got a message."""
+        if hearer.is_at(message.origin) and message.life == hearer.life:
             return True
-        process = client.process
+        process = hearer.process
         return not self._outages.excuse(message.origin, process, message.time)
 
     def check_owed(self) -> None:
         """Check, once all is quiet, that everyone got what it must."""
-        for client in self.clients:
-            for message in tuple(client.owed):
-                if self.overdue(client, message):
-                    self.broken(f"{client} never got {message}")
-                del client.owed[message]
-                message.owed.pop(client, None)
+        for hearer in (*self.clients, *self.servers):
+            for message in tuple(hearer.owed):
+                if self.overdue(hearer, message):
+                    self.broken(f"{hearer} never got {message}")
+                del hearer.owed[message]
+                message.owed.pop(hearer, None)
 
-    def release(self, client: Client, group: str | None = None) -> None:
-        """Owe a client nothing more (of a group): it has left, or is about to."""
-        for message in tuple(client.owed):
+    def release(self, hearer: Hearer, group: str | None = None) -> None:
+        """Owe somebody nothing more (of a group): it has left, or is about to."""
+        for message in tuple(hearer.owed):
             target = message.target
             if group is None or target == commands.ToGroup(group):
-                self._check_late(client, message)
-                del client.owed[message]
-                message.owed.pop(client, None)
+                self._check_late(hearer, message)
+                del hearer.owed[message]
+                message.owed.pop(hearer, None)
 
-    def _check_late(self, client: Client, message: Message) -> None:
-        """Check that what a leaving client has not got could still be on its way."""
+    def _check_late(self, hearer: Hearer, message: Message) -> None:
+        """Check that what somebody who leaves has not got could still be on its way."""
         outages = self._outages
-        if self.now - message.time < outages.slack or client.process.loop.stopped:
+        if self.now - message.time < outages.slack or hearer.process.loop.stopped:
             return
         if not message.origin.running or message.origin.life != message.life:
             return
         if message.waits_behind_event():
             return
-        if not outages.parted(client.process, message.origin, message.time):
-            self.broken(f"{client} has not got {message} for long")
+        if not outages.parted(hearer.process, message.origin, message.time):
+            self.broken(f"{hearer} has not got {message} for long")
 
     # Acknowledgements.
 
     def acknowledged(
         self,
         client: Client,
-        since: float,
         what: tuple[str, Any],
         success: bool,
         ack: Any,
@@ -261,11 +257,13 @@ class Model:
         self.note(client, "hears", kind, "success" if success else "failure")
         match kind:
             case "event":
+                client.detained = self.now
                 self._event_over(value, success)
             case _ if not success:
                 self.broken(f"{client}: {kind} failed: {ack}")
             case "join":
                 stay, group = value
+                self._check_prompt(client, stay)
                 self.known(client, group, stay)
             case "leave":
                 group, stays = value
@@ -274,20 +272,54 @@ class Model:
                 if client in value.owed:
                     self.broken(f"{client}: the ack of {value} precedes its echo")
 
-    def known(self, client: Client, group: str, stay: Stay) -> None:
+    def listens(self, server: Server, group: str) -> None:
+        """Hear that a server listens: that is like a join."""
+        self.note(server, "listens to", group)
+        (stay,) = server.stays[group]
+        self._check_prompt(server, stay)
+        self.known(server, group, stay)
+
+    def _check_prompt(self, client: Hearer, stay: Stay) -> None:
+        """Check that a join did not wait longer for peers than it may."""
+        if max(client.detained, client.process.detained) >= stay.since:
+            return  # it waited for something else
+        waited, outages = self.now - stay.since, self._outages
+        parted = self.is_parted(client.process, stay.since)
+        if waited > (outages.patience if parted else outages.promptness):
+            self.broken(f"{client} waited {waited:.1f} s until it was in")
+
+    def is_parted(self, process: Process, since: float) -> bool:
+        """Tell whether a process was parted from any other since then."""
+        return any(
+            self._outages.parted(process, other, since)
+            for other in self._world.processes
+        )
+
+    def entered(self, client: Client) -> None:
+        """Hear that a client is connected: now peers know of it, as after a join."""
+        self.note(client, "is connected, with groups", *client.groups)
+        arrival = Stay(client.since)
+        self._check_prompt(client, arrival)
+        for key in ("user", "everyone"):
+            client.entry[key] = Stay(client.since)
+            name = f"user {client.user}" if key == "user" else key
+            self.known(client, name, client.entry[key])
+        for group in client.groups:
+            stay = Stay(client.since)
+            client.stays[group] = [stay]
+            self.known(client, group, stay)
+
+    def known(self, client: Hearer, key: str, stay: Stay) -> None:
         """Hear that a stay is known everywhere, or that the time for it is over."""
         stay.known = self.now
-        place = (client.process.number, client.process.life, group)
+        place = (client.process.number, client.process.life, key)
         stay.late = self.now - stay.since > self._outages.knowing
         if stay.late:
             self._late[place] = self.now
         elif place in self._late:
-            # Nobody waits again for who did not confirm the first join of a group.
+            # Nobody waits again for who did not confirm the first of them.
             since = self._late[place]
-            stay.late = any(
-                self._outages.parted(client.process, other, since)
-                for other in self._world.processes
-            )
+            stay.late = self.is_parted(client.process, since)
 
     def left(self, client: Client, group: str, stays: tuple[Stay, ...]) -> None:
         """Hear that stays are over: from now on nothing may come."""
@@ -321,7 +353,7 @@ class Model:
         near = asked.client.process
         return server.over or self._outages.excuse(near, server.process, self.now)
 
-    def _answered(self, client: Client, number: int) -> None:
+    def _answered(self, client: Hearer, number: int) -> None:
         asked = self.asked[number]
         asked.answers += 1
         if asked.client is not client:
@@ -347,10 +379,7 @@ class Model:
                 continue
             if asked.time - ready < self._outages.recovery and place is not process:
                 continue
-            if not any(
-                self._outages.parted(one, process, asked.time - self._outages.recovery)
-                for one in self._world.processes
-            ):
+            if not self.is_parted(process, asked.time - self._outages.recovery):
                 return True
         return False
 
@@ -358,6 +387,7 @@ class Model:
         """Hear that a server is gone: what it had, others are given."""
         self.note(server, "is gone")
         self.servers.remove(server)
+        self._forget_owed(server)
         for asked in self.asked.values():
             if asked.given and asked.given[-1][1] is server:
                 asked.lost_servers += 1
@@ -369,10 +399,27 @@ class Model:
         self.note(client, "is gone")
         if client in self.clients:
             self.clients.remove(client)
-        for message in tuple(client.owed):
-            message.owed.pop(client, None)
-        client.owed.clear()
+        self._forget_owed(client)
+        self._forget_stashed(client)
         client.pending.clear()
+
+    def _forget_owed(self, hearer: Hearer) -> None:
+        for message in hearer.owed:
+            del message.owed[hearer]
+        hearer.owed.clear()
+
+    def _forget_stashed(self, client: Client) -> None:
+        """Expect nothing that may have waited behind an event when its author went."""
+        events = [
+            since for since, (kind, _) in client.pending.values() if kind == "event"
+        ]
+        if not events:
+            return
+        for message in self.messages.values():
+            if message.author is client and message.time >= events[0]:
+                for other in message.owed:
+                    del other.owed[message]
+                message.owed.clear()
 
     def ended(self, who: Client | Server, kind: str, what: Any) -> None:
         """Hear that the service ended a session."""
@@ -385,7 +432,7 @@ class Model:
     def check_answered(self) -> None:
         """Check, once all is quiet, that every request was answered."""
         for client in self.clients:
-            for _, (kind, _) in client.pending.items():
+            for _, (kind, _) in client.pending.values():
                 self.broken(f"{client} never got the ack of its {kind}")
             client.pending.clear()
             if client.connected is None:
@@ -410,5 +457,5 @@ def name_of(target: commands.Target) -> str:
             return "everyone"
 
 
-def _names(clients: dict[Client, None]) -> str:
-    return ", ".join(str(client.number) for client in clients) or "nobody"
+def _names(hearers: dict[Hearer, None]) -> str:
+    return ", ".join(str(hearer.number) for hearer in hearers) or "nobody"

@@ -102,6 +102,8 @@ class Process:
         self.life = 0
         self.since = 0.0
         self.seeds: tuple[Process, ...] = ()
+        self.detained = 0.0
+        """When it last went on after a stop."""
         self.up = False
         self.leaving = False
         self.clients: dict[Client, None] = {}
@@ -167,6 +169,7 @@ class Process:
     def carry_on(self, *, timers_first: bool) -> None:
         """Go on after a stop."""
         self._world.note(self, "goes on")
+        self.detained = self._world.now
         self.loop.carry_on(timers_first=timers_first)
 
     def leave(self, gone: Callable[[], None]) -> None:
@@ -208,7 +211,8 @@ class Process:
         probe = Latest()
         self.inspect(probe)
         self._world.loop.settle()
-        return probe.value
+        view: MeshView | None = probe.value
+        return view
 
     def end(self) -> None:
         """Let its actors go, whether it lives or not."""
@@ -221,8 +225,10 @@ class Process:
         for place in self.places():
             if place.address is not None:
                 pykka.ActorRegistry.unregister(place.address)
-        for one in (*self.clients, *self.servers):
-            one.lost()
+        for client in tuple(self.clients):
+            client.lost()
+        for server in tuple(self.servers):
+            server.lost()
         self.clients.clear()
         self.servers.clear()
 

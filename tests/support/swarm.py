@@ -27,9 +27,11 @@ def raise_file_limit() -> int:
 
 
 def resident(pid: int) -> int:
-    """Give the memory of a process in bytes."""
-    statm = Path(f"/proc/{pid}/statm").read_text()
-    return int(statm.split()[1]) * resource.getpagesize()
+    """Give the memory of a process and its children in bytes."""
+    process = Path(f"/proc/{pid}")
+    children = (process / f"task/{pid}/children").read_text().split()
+    own = int((process / "statm").read_text().split()[1]) * resource.getpagesize()
+    return own + sum(map(resident, map(int, children)))
 
 
 class Drone(asyncio.Protocol):

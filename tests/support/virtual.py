@@ -117,7 +117,7 @@ class VirtualLoop:
         return self.now
 
     def call_soon(self, callback: Callable[[*Ts], object], *args: *Ts) -> None:
-        self._soon.append(partial(callback, *args) if args else callback)  # type: ignore[arg-type] # without arguments it takes none
+        self._soon.append(partial(callback, *args) if args else callback)
 
     def call_soon_threadsafe(
         self, callback: Callable[[*Ts], object], *args: *Ts

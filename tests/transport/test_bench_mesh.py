@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-PARTS = ("local", "wire", "relays", "workers", "growth", "keys")
+PARTS = ("local", "wire", "relays", "workers", "growth", "keys", "table")
 SMALL = {"seconds": 0.1, "rounds": 1, "members": 20, "most": 2, "keys": 200}
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 async def test_a_page_shows_what_a_gateway_recorded(tmp_path: Path) -> None:
     file = tmp_path / "trace.jsonl"
-    with GatewayProcess("--trace", str(file)) as gateway:
+    with GatewayProcess("--trace", str(file), workers=1) as gateway:
         async with Bystander(gateway.client_url("chat", user="ann")):
             pass
     done = CliRunner().invoke(app, ["trace", str(file)])

@@ -272,7 +272,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Scene:
     path = tmp_path_factory.mktemp("trace") / "trace.jsonl"
-    with GatewayProcess("--trace", str(path)) as gateway:
+    with GatewayProcess("--trace", str(path), workers=1) as gateway:
         asyncio.run(play(gateway))
     return Scene(path)
 
@@ -364,7 +364,7 @@ def test_a_trace_holds_no_keys_no_tokens_and_no_headers(scene: Scene) -> None:
 
 async def test_an_attached_server_is_a_party_too(tmp_path: Path) -> None:
     path = tmp_path / "trace.jsonl"
-    with GatewayProcess("--trace", str(path)) as gateway:
+    with GatewayProcess("--trace", str(path), workers=1) as gateway:
         async with WebPubSubServer(gateway.connection_string, "chat") as server:
             await server.handle_event("order", lambda _: "soup")
             async with Bystander(gateway.client_url(user="ann")) as ann:

@@ -1,4 +1,4 @@
-"""The gateways of the mesh benchmark: processes, what they use, when they are linked."""
+"""The gateways of the mesh benchmark: processes, what they use, whom they link."""
 
 from __future__ import annotations
 
@@ -51,6 +51,10 @@ class Gateway:
     def memory(self) -> int:
         """Give the bytes of resident memory of all processes."""
         return sum(map(_resident, self.pids))
+
+    def files(self) -> int:
+        """Count the open files of all processes."""
+        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in self.pids)
 
 
 @contextlib.contextmanager

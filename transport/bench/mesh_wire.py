@@ -17,12 +17,12 @@ import zmq
 from hubbub.actors.messages import commands, peers
 from hubbub.actors.messages.payload import Text
 from hubbub.actors.outbox import OWED, WINDOW
-from hubbub.transport.bench.mesh_load import SIZE
+from hubbub.transport.bench.mesh_clients import SIZE
 from hubbub.transport.cluster_secret import parse_secret
 from hubbub.transport.zeromq import ZeroMqWire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from multiprocessing.connection import Connection
 
 _HERE: Final = "tcp://127.0.0.1:0"
@@ -48,34 +48,37 @@ class Flow(NamedTuple):
     receiver: float
 
 
-def measure(way: Way, seconds: float) -> Flow:
-    """Let one process send to another as much as it can.
+def measure(ways: Sequence[Way], seconds: float) -> list[Flow]:
+    """Let one process send to another as much as it can, one way after another.
 
     Raises:
         RuntimeError: They did not find each other.
     """
-    roles = (_Sender, _Receiver) if way.batch else (_BareSender, _BareReceiver)
     context = multiprocessing.get_context("spawn")
     pipes, processes = [], []
-    for core, role in zip((1, 0), roles, strict=True):
+    for core, sends in ((1, True), (0, False)):
         ours, theirs = context.Pipe()
         process = context.Process(
-            target=_play, args=(role, way, seconds, core, theirs), daemon=True
+            target=_play, args=(ways, seconds, core, theirs, sends), daemon=True
         )
         process.start()
         theirs.close()
         pipes.append(ours)
         processes.append(process)
     try:
-        places = [_hear(pipe) for pipe in pipes]
-        for pipe, place in zip(pipes, reversed(places), strict=True):
-            pipe.send(place)
-        sent, came = [_hear(pipe) for pipe in pipes]
+        return [_flow(pipes) for _ in ways]
     finally:
         for process in processes:
             process.join(5)
             process.kill()
-    (said, _, sender), (heard, took, receiver) = sent, came
+
+
+def _flow(pipes: Sequence[Connection]) -> Flow:
+    """Introduce the two sides to each other, and hear what came of it."""
+    places = [_hear(pipe) for pipe in pipes]
+    for pipe, place in zip(pipes, reversed(places), strict=True):
+        pipe.send(place)
+    (said, _, sender), (heard, took, receiver) = [_hear(pipe) for pipe in pipes]
     return Flow(heard / took, sender / max(said, 1), receiver / max(heard, 1))
 
 
@@ -86,11 +89,13 @@ def _hear(pipe: Connection) -> Any:
 
 
 def _play(
-    role: Callable[[Way], _Side], way: Way, seconds: float, core: int, pipe: Connection
+    ways: Sequence[Way], seconds: float, core: int, pipe: Connection, sends: bool
 ) -> None:
     if (os.cpu_count() or 1) > core:
         os.sched_setaffinity(0, {core})
-    uvloop.run(_run(role, way, seconds, pipe))
+    for way in ways:
+        wired, bare = (_Sender, _BareSender) if sends else (_Receiver, _BareReceiver)
+        uvloop.run(_run(wired if way.batch else bare, way, seconds, pipe))
 
 
 async def _run(
