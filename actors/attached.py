@@ -73,7 +73,7 @@ class Attached:
         self.seats = Seats(subject_of)
         self._waiting = 0
         self._vacant: dict[Key, None] = {}
-        self._hosted: dict[Key, None] = {}
+        self._hosted: dict[Key, Ref[events.Withdrawn]] = {}
         self._left_at = desk.now()
 
     # Events.
@@ -95,7 +95,12 @@ class Attached:
             seat.waiting[key] = None
             self._waiting += 1
 
-    def host(self, delivery: events.Delivery, server: Address) -> None:
+    def host(
+        self,
+        delivery: events.Delivery,
+        server: Address,
+        back: Ref[events.Withdrawn],
+    ) -> None:
         """Hand over an event of another gateway's, which chose this server for it.
 
         If the server is gone, that gateway hears so, and chooses another.
@@ -108,7 +113,7 @@ class Attached:
             outcome = failure(delivery.event, reason)
             delivery.reply_to.post(events.Answered(*key, outcome))
             return
-        self._hosted[key] = None
+        self._hosted[key] = back
         self.give(delivery, seat)
 
     def is_hosted(self, key: Key) -> bool:
@@ -116,15 +121,20 @@ class Attached:
         return key in self._hosted
 
     def recall(self, key: Key) -> None:
-        """Take an event back, whose time was up at its own gateway."""
+        """Take an event back: its gateway's time is up, or a server's is elsewhere."""
         pending = self._desk.ledger.find(key)
-        if pending is None or key not in self._hosted:
+        seat = None if pending is None else pending.taker
+        if pending is None or not isinstance(seat, Seat):
             return
-        seat = pending.taker
-        if isinstance(seat, Seat):
+        if key in self._hosted:
             if key in seat.under_way:
                 seat.server.post(events.Withdrawn(*key))
             self._drop_hosted(key, seat)
+        elif seat.remote and key in seat.under_way:
+            seat.drop(key)
+            self._desk.dispatch(pending.delivery)
+            if seat.retiring and not seat.under_way:
+                seat.pay()
 
     def _drop_hosted(self, key: Key, seat: Seat) -> None:
         """Forget an event of another gateway's without an answer."""
@@ -191,6 +201,7 @@ class Attached:
         if seat is not None:
             self._left_at = self._desk.now()
             self.seats.unseat(seat)
+            self._give_back(seat)
             self._give_away(seat)
             if seat.under_way:
                 seat.quiet += () if receipt is None else (receipt,)
@@ -221,6 +232,14 @@ class Attached:
                 attempt = again.attempt + 1
                 self._desk.dispatch(msgspec.structs.replace(again, attempt=attempt))
         self._give_away(seat)  # behind what came before
+
+    def _give_back(self, seat: Seat) -> None:
+        """Let other gateways have again what waits for a server that wants no more."""
+        for key in tuple(seat.waiting):
+            back = self._hosted.get(key)
+            if back is not None:
+                self._drop_hosted(key, seat)
+                back.post(events.Withdrawn(*key))
 
     def _give_away(self, seat: Seat) -> None:
         """Let others have what waits for a server."""

@@ -21,24 +21,25 @@ if TYPE_CHECKING:
 
 
 class Outcomes:
-    """Takes the outcome of a peer's event, and sends it back; a reference."""
+    """Takes what a peer's event comes to, and sends it back; a reference."""
 
-    __slots__ = ("_hub", "_link")
+    __slots__ = ("_hub", "_link", "_server_id")
 
-    def __init__(self, hub: str, link: Ref[peers.Outcome]) -> None:
+    def __init__(
+        self, hub: str, server_id: str, link: Ref[peers.Outcome | peers.Withdraw]
+    ) -> None:
         self._hub = hub
+        self._server_id = server_id
         self._link = link
 
-    def post(self, answered: events.Answered, /) -> None:
-        """Send it back."""
-        self._link.post(
-            peers.Outcome(
-                self._hub,
-                answered.connection_id,
-                answered.event_id,
-                answered.outcome,
-            )
-        )
+    def post(self, end: events.Answered | events.Withdrawn, /) -> None:
+        """Send back its outcome, or the event as it was."""
+        hub, who, number = self._hub, end.connection_id, end.event_id
+        match end:
+            case events.Answered(outcome=outcome):
+                self._link.post(peers.Outcome(hub, who, number, outcome))
+            case events.Withdrawn():
+                self._link.post(peers.Withdraw(hub, self._server_id, who, number))
 
 
 class Inbox:
@@ -88,8 +89,9 @@ class Inbox:
                 if directory.servers(hub).pop(server_id, None) is not None:
                     self._tell(hub, internal.Detached(server_id))
             case peers.Give(hub=hub, server_id=server_id, event=event):
-                given = events.Delivery(event, Outcomes(hub, link), message.attempt)
-                self._tell(hub, internal.Given(server_id, given))
+                back = Outcomes(hub, server_id, link)
+                given = events.Delivery(event, back, message.attempt)
+                self._tell(hub, internal.Given(server_id, given, back))
             case peers.Withdraw(hub=hub, connection_id=who, event_id=event_id):
                 self._tell(hub, events.Withdrawn(who, event_id))
             case peers.Outcome(hub=hub, connection_id=who, event_id=event_id):

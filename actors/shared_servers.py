@@ -217,7 +217,7 @@ class SharedServers:
         """
         address = self._ours.address_of(given.server_id)
         if address is not None:
-            upstream.post(Host(address, given.delivery))
+            upstream.post(Host(address, given.delivery, given.back))
 
 
 def _declaration(

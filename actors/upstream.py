@@ -106,8 +106,8 @@ class Upstream(LoopActor):
                 self._servers.retire(server, receipt)
             case Leave(server=server):
                 self._servers.leave(server)
-            case Host(server=server, delivery=delivery):
-                self._servers.host(delivery, server)
+            case Host(server=server, delivery=delivery, back=back):
+                self._servers.host(delivery, server, back)
             case Recall(key=key):
                 self._servers.recall(key)
             case Configure(specs=specs, setup=setup):

@@ -9,7 +9,7 @@ import msgspec
 from hubbub.actors.handler import HandlerSpec
 from hubbub.actors.messages import commands, events
 from hubbub.actors.messages.servers import Rule
-from hubbub.actors.runtime.address import Address
+from hubbub.actors.runtime.address import Address, Ref
 from hubbub.actors.runtime.supervision import Ended, Restarted
 from hubbub.actors.seats import Key, ServerRef
 from hubbub.actors.workers import Revive
@@ -67,14 +67,18 @@ class Leave(msgspec.Struct, frozen=True):
 
 
 class Host(msgspec.Struct, frozen=True):
-    """Give a server an event of another gateway's, which waits for the outcome."""
+    """Give a server an event of another gateway's, which waits for the outcome.
+
+    ``back`` is told instead when the server wants no more, and has not seen it.
+    """
 
     server: Address
     delivery: events.Delivery
+    back: Ref[events.Withdrawn]
 
 
 class Recall(msgspec.Struct, frozen=True):
-    """An event of another gateway's is over: its time was up there."""
+    """An event is taken back, by its own gateway or by the one of the server."""
 
     key: Key
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import os
 import shutil
@@ -75,5 +76,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     names = pyfuncitem._fixtureinfo.argnames
-    uvloop.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    try:
+        uvloop.run(pyfuncitem.obj(**arguments))
+    except BaseException:
+        # Tasks left over complain when they are collected. In the middle of a report
+        # that ends the run: parsing source is not reentrant in Python 3.11.
+        gc.collect()
+        raise
     return True

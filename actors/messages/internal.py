@@ -207,6 +207,7 @@ class Given(msgspec.Struct, frozen=True, gc=False):
 
     server_id: str
     delivery: events.Delivery
+    back: Ref[events.Withdrawn]
 
 
 class Seen(msgspec.Struct, frozen=True, gc=False):

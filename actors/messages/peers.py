@@ -142,7 +142,11 @@ class Give(msgspec.Struct, frozen=True, gc=False):
 
 
 class Withdraw(msgspec.Struct, frozen=True, gc=False):
-    """An event that was given is over: its time was up."""
+    """An event that was given is taken back.
+
+    By the one that gave it: its time was up. By the one that has the server: the server
+    wants no more, and has not seen it.
+    """
 
     hub: str
     server_id: str

@@ -237,6 +237,31 @@ async def test_a_server_that_drains_answers_what_it_has_and_gets_no_more(
         await old.quiet()
 
 
+@pytest.mark.parametrize("at", range(3))
+async def test_what_waits_for_the_window_of_a_server_that_drains_goes_to_another(
+    cluster: Cluster, hub: str, at: int
+) -> None:
+    async with Spread(cluster, hub) as scene:
+        old = await scene.bare(0)
+        await old.handle("event", window=1)
+        trio = await scene.trio()
+        askings = [ask(one, data=number) for number, one in enumerate(trio)]
+        mine = await old.event("event")
+        await old.quiet()
+        new = await scene.bare(at)
+        await new.handle("event")
+        await old.send(type="drain", id=1000)
+        moved = [await new.event("event") for _ in range(2)]
+        assert {event["data"] for event in (mine, *moved)} == {0, 1, 2}
+        for event in moved:
+            assert "attempt" not in event
+            await new.answer(event, "respond")
+        await old.quiet()
+        await old.answer(mine, "respond")
+        assert await old.push() == {"type": "result", "id": 1000}
+        assert all([(await asking)["success"] for asking in askings])
+
+
 async def test_an_event_whose_time_is_up_is_withdrawn_from_afar(
     hub: str, brief: Cluster
 ) -> None:

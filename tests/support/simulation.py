@@ -79,7 +79,7 @@ def _play(seed: int, *, tell: bool) -> Result:
         except Exception:  # noqa: BLE001 - whatever it is, its seed is a finding
             model.broken(traceback.format_exc())
         finally:
-            world.end()
+            story.end()
     log = tuple(map(_line, world.log))
     return Result(seed, (*model.faults, *errors.texts), log, model.deliveries)
 

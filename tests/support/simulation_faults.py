@@ -174,6 +174,10 @@ class Faults:
         while self._open:
             next(iter(self._open.values()))()
 
+    def forget(self) -> None:
+        """Let go of what was recorded: it may refer to all the rest, untracked."""
+        self._recorded.clear()
+
     def _until(self, seconds: float, end: Callable[[], None]) -> None:
         """End a fault later, or when all end, once."""
         self._last += 1

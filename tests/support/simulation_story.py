@@ -74,6 +74,11 @@ class Story:
             self.act(number)
         self.finish(before)
 
+    def end(self) -> None:
+        """Let everything go."""
+        self.world.end()
+        self.faults.forget()
+
     def act(self, number: int) -> None:
         """Let things happen, then heal everything and check."""
         chance, world = self.chance, self.world

@@ -91,6 +91,7 @@ class World:
         """Let everything go, pykka's registry too."""
         for process in self.processes:
             process.end()
+        self.loop.forget()
 
 
 class Process:
@@ -223,8 +224,10 @@ class Process:
         self.up = False
         self.loop.die()
         for place in self.places():
-            if place.address is not None:
-                pykka.ActorRegistry.unregister(place.address)
+            pykka.ActorRegistry.unregister(place.address)
+            # What nobody will read may refer to all the rest, out of the collector's
+            # sight: our messages are not tracked.
+            place.inbox.close()
         for client in tuple(self.clients):
             client.lost()
         for server in tuple(self.servers):
@@ -238,8 +241,8 @@ class Process:
         waiting = [] if actor is None else [actor._place]
         while waiting:
             place = waiting.pop()
-            yield place
             waiting.extend((place.children or {}).values())
+            yield place
 
 
 class Latest:

@@ -171,6 +171,11 @@ class VirtualLoop:
                 self.settle()
         raise AssertionError(f"too much happens about second {self.now:.3f}")
 
+    def forget(self) -> None:
+        """Let go of everything that is still to come."""
+        self._soon.clear()
+        self._timers.clear()
+
 
 class ProcessLoop:
     """The loop of one process among several that share a clock.

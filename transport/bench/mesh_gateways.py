@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -83,34 +82,34 @@ def gateways(
 
 @contextlib.contextmanager
 def meshed(
-    counts: Iterable[int], cores: Sequence[int | None] = (), *, secret: str = ""
+    counts: Iterable[int], cores: Sequence[int | None] = ()
 ) -> Iterator[list[list[Gateway]]]:
     """Run several services beside each other, each of so many linked gateways.
 
     Args:
         counts: The gateways of each; a single one has no mesh at all.
         cores: The core of each gateway, in order.
-        secret: A file with a cluster secret: encrypt the links.
     """
-    starts: list[list[str]] = []
-    sizes = tuple(counts)
-    for count in sizes:
-        if count == 1:
-            starts.append([])
-            continue
-        places = [f"tcp://127.0.0.1:{port}" for port in _free_ports(count)]
-        for place in places:
-            peers = ["--peers", places[0]] if place != places[0] else []
-            starts.append(["--peer-listen", place, *peers])
-            if secret:
-                starts[-1] += ["--cluster-secret", secret]
-    with gateways(starts, cores) as running:
-        services, left = [], iter(running)
-        for count in sizes:
-            service = [next(left) for _ in range(count)]
+    with contextlib.ExitStack() as ends:
+        services, begun = [], 0
+        for count in counts:
+            own = cores[begun : begun + count]
+            services.append(ends.enter_context(_service(count, own)))
+            begun += count
+        for service in services:
             _await_links(service)
-            services.append(service)
         yield services
+
+
+@contextlib.contextmanager
+def _service(count: int, cores: Sequence[int | None]) -> Iterator[list[Gateway]]:
+    """Run so many gateways; the first is the seed of the others."""
+    listening = () if count == 1 else ("--peer-listen", "tcp://127.0.0.1:0")
+    with gateways([listening], cores) as first:
+        seed = _view(first[0]).endpoint
+        others = [(*listening, "--peers", seed)] * (count - 1)
+        with gateways(others, cores[1:]) as rest:
+            yield [*first, *rest]
 
 
 def _start(arguments: Sequence[str]) -> subprocess.Popen[str]:
@@ -129,15 +128,6 @@ def _port(process: subprocess.Popen[str]) -> int:
     raise RuntimeError("a gateway did not start")
 
 
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as ends:
-        taken = [
-            ends.enter_context(socket.create_server(("127.0.0.1", 0)))
-            for _ in range(count)
-        ]
-        return [int(one.getsockname()[1]) for one in taken]
-
-
 def _await_links(service: Sequence[Gateway]) -> None:
     """Wait until each gateway says that it has a link to every other."""
     end = time.monotonic() + _PATIENCE
@@ -149,14 +139,18 @@ def _await_links(service: Sequence[Gateway]) -> None:
 
 
 def _links(gateway: Gateway) -> int:
+    return sum(peer.state is LinkState.UP for peer in _view(gateway).peers)
+
+
+def _view(gateway: Gateway) -> MeshView:
+    """Ask a gateway what it sees of its mesh."""
     path = "/api/peers"
     audience = f"http://127.0.0.1:{gateway.port}{path}"
     token = mint(KEY, audience=audience, now=time.time(), lifetime=60)
     asked = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=_PATIENCE)
     with contextlib.closing(asked):
         asked.request("GET", path, headers={"Authorization": f"Bearer {token}"})
-        view = msgspec.json.decode(asked.getresponse().read(), type=MeshView)
-    return sum(peer.state is LinkState.UP for peer in view.peers)
+        return msgspec.json.decode(asked.getresponse().read(), type=MeshView)
 
 
 # What a process uses, as Linux tells it.
