@@ -289,9 +289,12 @@ class Model:
             self.broken(f"{client} waited {waited:.1f} s until it was in")
 
     def is_parted(self, process: Process, since: float) -> bool:
-        """Tell whether a process was parted from any other since then."""
+        """Tell whether a process was parted from any other since then.
+
+        Or whether one is about to leave: it may not say goodbye to who has just come.
+        """
         return any(
-            self._outages.parted(process, other, since)
+            other.leaving or self._outages.parted(process, other, since)
             for other in self._world.processes
         )
 
