@@ -66,8 +66,8 @@ test: check
 	  --workers $(WORKERS) $(WITH_WORKERS:%=tests/%.py))
 
 test-workers: dev
-	$(BIN)/pytest -n auto --dist loadfile --workers $(WORKERS) tests/official \
-	  tests/contracts tests/sdk tests/transport tests/test_docs_servers.py
+	$(BIN)/pytest -n auto --dist loadfile --workers $(WORKERS) \
+	  $$(grep -rl GatewayProcess --include='test_*.py' --exclude-dir=cluster tests)
 
 scenarios: $(BIN)/hubbub
 	@$(BIN)/hubbub scenarios --all
