@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hubbub.transport.configuration import Flags, load
 from hubbub.transport.mesh_plan import MeshPlan, Worker, beside, plan
 
-SITE = "/tmp/hubbub-site"
+SITE = "/run/hubbub"
 
 
 def planned(worker: Worker | None = None, **flags: object) -> MeshPlan:
