@@ -56,6 +56,7 @@ class _Loop:
         self.publisher: Client
         self.heard = 0
         self.published = 0
+        self.lost = 0
         self.running = False
         self.times: list[float] = []
 
@@ -75,6 +76,11 @@ class _Loop:
     @property
     def missing(self) -> int:
         return self.published * self.members - self.heard
+
+    def give_up(self) -> None:
+        """Count what is missing as lost, and begin anew."""
+        self.lost += self.missing
+        self.published = self.heard = 0
 
 
 class Load:
@@ -148,11 +154,11 @@ class Load:
         return Slice(took, sum(counts), done, used, own, median)
 
     async def close(self) -> int:
-        """Disconnect everybody; gives how many deliveries are missing."""
+        """Disconnect everybody; gives how many deliveries never came."""
         for one in self._clients:
             one.close()
         await asyncio.sleep(0)  # the loop closes what was aborted
-        return sum(loop.missing for loop in self._loops)
+        return sum(loop.lost for loop in self._loops)
 
     def _heard(self) -> list[int]:
         return [loop.heard for loop in self._loops]
@@ -166,3 +172,5 @@ class Load:
             patience = _POLLS if missing != last else patience - 1
             last = missing
             await asyncio.sleep(_POLL)
+        for loop in self._loops:
+            loop.give_up()
