@@ -1,11 +1,10 @@
-"""Noise at the port for peers: the service goes on, and nobody in it notices.
-
-``HUBBUB_FUZZ_SEED`` names a seed to play again.
-"""
+"""Noise at the port for peers: the service goes on, and nobody in it notices."""
 
 from __future__ import annotations
 
+import contextlib
 import random
+import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -13,8 +12,10 @@ import cbor2
 import pytest
 import zmq
 
+from hubbub.transport.cluster_secret import new_secret, write_secret
 from support.cluster import Cluster, aside, peers_of
 from support.spread import Spread
+from support.swarm import resident
 from support.traffic import Member, Publisher, complete
 from support.zmtp import Pusher, throw
 
@@ -26,10 +27,20 @@ READY = b"\x04\x1a\x05READY\x0bSocket-Type\x00\x00\x00\x04PUSH"
 ROUNDS = 300
 
 
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    """Two gateways whose wire can be spoken by anybody on this machine."""
-    with Cluster(2, "--log-level", "info") as gateways:
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module", params=["plain", "secured"])
+def cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    """Two gateways; without a secret anybody on this machine can speak to them."""
+    secret = None
+    if request.param == "secured":
+        path = tmp_path_factory.mktemp("secrets") / "cluster.secret"
+        write_secret(path, new_secret())
+        secret = str(path)
+    with Cluster(2, "--log-level", "info", secret=secret) as gateways:
         yield gateways
 
 
@@ -82,19 +93,22 @@ def packet(chance: random.Random, gateways: list[str]) -> bytes:
     return data
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 async def test_noise_at_the_port_for_peers_disturbs_nobody(
     cluster: Cluster, hub: str, seed: int
 ) -> None:
     chance = random.Random(seed)
     before = await aside(cluster.bonds)
     names = [(await aside(peers_of, cluster[place]))["gateway"] for place in (0, 1)]
+    memory = resident(cluster[0].pid)
     over = threading.Event()
 
     def disturb() -> None:
         with zmq.Context() as context, Pusher(cluster.ports[0], context) as says:
+            says.socket.sndtimeo = 100
             while not over.is_set():
-                says.say(*(packet(chance, names) for _ in range(50)))
+                with contextlib.suppress(zmq.Again):  # where it never gets in
+                    says.say(*(packet(chance, names) for _ in range(50)))
                 for _ in range(5):
                     throw(cluster.ports[0], noise(chance))
 
@@ -119,5 +133,33 @@ async def test_noise_at_the_port_for_peers_disturbs_nobody(
         for member in members:
             await member.stop()
     assert await aside(cluster.bonds) == before
+    assert resident(cluster[0].pid) - memory < 64 * MIB
     for place in (0, 1):
         assert "Traceback" not in cluster.log(place)
+
+
+async def test_connections_that_say_nothing_are_dropped_and_hold_nobody_up(
+    cluster: Cluster, hub: str
+) -> None:
+    before = await aside(cluster.bonds)
+    with contextlib.ExitStack() as stack:
+        silent = [
+            stack.enter_context(
+                socket.create_connection(("127.0.0.1", cluster.ports[0]))
+            )
+            for _ in range(300)
+        ]
+        async with Spread(cluster, hub) as scene:
+            alice = await scene.arrive(0, "alice")
+            await (await scene.rest(1)).send_to_user("alice", "at once")
+            assert await alice.data() == "at once"
+
+        def drain(one: socket.socket) -> None:
+            one.settimeout(20)
+            with contextlib.suppress(ConnectionResetError):
+                while one.recv(1000):
+                    pass
+
+        for one in silent:
+            await aside(drain, one)
+    assert await aside(cluster.bonds) == before
