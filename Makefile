@@ -6,9 +6,7 @@ TESTS ?= tests
 WORKERS ?= 2
 # Suites that `make test` plays once more against gateways of several workers.
 WITH_WORKERS := official/test_client_python official/test_service_python \
-  official/test_node_service sdk/test_program sdk/test_server_gateway \
-  transport/test_server_events transport/test_server_interception \
-  transport/test_hostile_http
+  sdk/test_program transport/test_server_events
 SEEDS ?= 1000
 FIRST ?= 0
 

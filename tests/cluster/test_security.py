@@ -274,13 +274,7 @@ async def test_what_gateways_with_a_secret_say_cannot_be_read(
 async def test_an_impostor_at_the_address_of_a_seed_hears_nothing(
     context: zmq.Context[zmq.Socket[bytes]], secret: str, hub: str
 ) -> None:
-    with Listening(context) as naked, Listening(context) as dressed:
-        dressed.socket.curve_server = True
-        dressed.socket.curve_publickey, dressed.socket.curve_secretkey = (
-            zmq.curve_keypair()
-        )
-        dressed.socket.unbind(dressed.endpoint)
-        dressed.socket.bind(dressed.endpoint)
+    with Listening(context) as naked, Listening(context, keys=True) as dressed:
         seeds = f"{naked.endpoint},{dressed.endpoint}"
         place = ("--peer-listen", "tcp://127.0.0.1:0", "--peers", seeds)
         with GatewayProcess(*place, "--cluster-secret", secret, workers=1) as gateway:

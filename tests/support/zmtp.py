@@ -87,10 +87,17 @@ class Pusher:
 
 
 class Listening:
-    """A ZeroMQ socket that hears what a gateway says to it."""
+    """A ZeroMQ socket that hears what a gateway says to it, perhaps with own keys."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], *, keys: bool = False
+    ) -> None:
         self.socket = context.socket(zmq.PULL)
+        if keys:
+            self.socket.curve_server = True
+            self.socket.curve_publickey, self.socket.curve_secretkey = (
+                zmq.curve_keypair()
+            )
         self.socket.linger = 0
         self.socket.rcvtimeo = SECONDS_MS
         self.endpoint = ""
