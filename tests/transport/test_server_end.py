@@ -142,6 +142,7 @@ async def test_an_event_fails_after_three_servers(gateway: GatewayProcess) -> No
             await healthy.quiet()
 
 
+@pytest.mark.one_process("who has least to do is for each gateway to see")
 async def test_a_client_keeps_its_server_while_it_is_there(
     gateway: GatewayProcess,
 ) -> None:
