@@ -21,11 +21,11 @@ from rich.console import Console, JustifyMethod
 from rich.progress import Progress
 from rich.table import Table
 
-from hubbub.transport.bench import mesh_growth, mesh_parts
-from hubbub.transport.bench.mesh_parts import Figures, Options
+from hubbub.transport.bench import mesh_growth, mesh_keys, mesh_parts
+from hubbub.transport.bench.mesh_measures import Figures, Options
 
-_PARTS: Final = {**mesh_parts.PARTS, **mesh_growth.PARTS}
-_PINNED: Final = frozenset({"local", "relays", "keys"})
+_PARTS: Final = {**mesh_parts.PARTS, **mesh_growth.PARTS, **mesh_keys.PARTS}
+_PINNED: Final = frozenset({"local", "relays", "workers", "keys"})
 """Parts whose load keeps to the second core."""
 _FULL: Final = 100
 

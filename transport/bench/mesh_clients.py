@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SIZE: Final = 128
 """Characters of a message."""
 _MARK: Final = b'"type":"message"'
-_ACK: Final = b'"type":"ack"'
+_ACK: Final = b'"success":true'
 _ROLES: Final = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 _PATIENCE: Final = 60.0
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 50
 """Handshakes under way at a time."""
 _POLL: Final = 0.02
-_POLLS: Final = 50
+_POLLS: Final = 250
 """Looks without anything new until what is missing counts as lost."""
 
 
