@@ -15,7 +15,7 @@ import msgspec
 
 from hubbub.actors.gather import Both, receipt_into
 from hubbub.actors.link_mail import Announce, Introduced
-from hubbub.actors.messages import commands, internal, peers
+from hubbub.actors.messages import commands, internal, peers, states
 from hubbub.actors.policy.filter import Filter
 from hubbub.actors.policy.interest import EVERYONE, OVERHEARD
 
@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 
 KEYS_AT_ONCE: Final = 1000
 """Keys in one message to a peer that has just come."""
+
+
+_NOWHERE: Final = object()
 
 
 class _Spreading:
@@ -93,8 +96,25 @@ class Abroad:
         self._expected: dict[Ref[internal.Expected], tuple[peers.Key, ...]] = {}
         self._expected_keys: Counter[peers.Key] = Counter()
         self._complained = False
+        self._moved: dict[peers.Key, None] = {}
 
     # What is wanted here.
+
+    def has(self, connection_id: str) -> bool:
+        """Tell whether a connection is here."""
+        return connection_id in self._membership.roster.connections
+
+    def moved_in(self, connection_id: str) -> None:
+        """Tell peers that a connection is here whose id names another gateway."""
+        key = commands.ToConnection(connection_id)
+        self.raises(key)
+        self._moved[key] = None
+
+    def moved_out(self, connection_id: str) -> None:
+        """Tell peers that it is here no more; harmless when it never was."""
+        key = commands.ToConnection(connection_id)
+        if self._moved.pop(key, _NOWHERE) is None:
+            self.lowers(key)
 
     def raises(self, key: peers.Key) -> None:
         """Tell peers that something is wanted here, unless it was before.
@@ -182,6 +202,10 @@ class Abroad:
                 return bool(here)
             case peers.Overheard():
                 return membership.overheard is not None
+            case states.StateOf(group=group):
+                return group in membership.states.watched
+            case commands.ToConnection():
+                return key in self._moved
             case _:
                 return bool(membership.roster.find(key))
 
@@ -194,6 +218,8 @@ class Abroad:
             yield OVERHEARD
         yield from map(commands.ToGroup, membership.groups)
         yield from map(commands.ToUser, roster.users())
+        yield from map(states.StateOf, membership.states.watched)
+        yield from self._moved
         yield from self._expected_keys
 
     # Publications.

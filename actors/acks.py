@@ -44,6 +44,15 @@ class Acks:
         self._history.record(ack_id)
         return commands.Receipt(self._outlet, pushes.Ack(ack_id))
 
+    def export(self) -> tuple[int, ...]:
+        """Give the ids of what was carried out, the oldest first."""
+        return self._history.export()
+
+    def restore(self, ack_ids: tuple[int, ...]) -> None:
+        """Take over the ids of what was carried out elsewhere."""
+        for ack_id in ack_ids:
+            self._history.record(ack_id)
+
     def confirm(self, ack_id: int | None) -> None:
         """Acknowledge a success."""
         if ack_id is not None:

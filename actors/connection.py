@@ -1,144 +1,207 @@
 """One client session, from admission to its end.
 
-Hands what its client asks to its hub (``group_requests``) and its events to the
-upstream, one at a time. Knows no bytes: requests come in, pushes go to the outlet.
+Has the client let in (``entrance``), or a session move in (``migration``), and tells
+everybody of its end; what is between, ``tenure`` does. Knows no bytes: requests come
+in, pushes go to the outlet.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from hubbub.actors.acks import Acks
 from hubbub.actors.entrance import Entrance
-from hubbub.actors.group_requests import FORBIDDEN, GroupRequests
-from hubbub.actors.messages import commands, events, internal, pushes, requests
-from hubbub.actors.policy import asking
-from hubbub.actors.policy.waiting import Pending, Waiting, Wish
+from hubbub.actors.line import Line, line
+from hubbub.actors.messages import (
+    commands,
+    events,
+    internal,
+    pushes,
+    requests,
+    returning,
+)
+from hubbub.actors.migration import Immigrant
+from hubbub.actors.policy.permissions import Permissions
+from hubbub.actors.policy.retention import Bounds
 from hubbub.actors.runtime.actor import LoopActor
+from hubbub.actors.tenure import Tenure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from hubbub.actors.policy.asking import Question
+    from hubbub.actors.messages.sessions import Session
     from hubbub.actors.runtime.address import Ref
-    from hubbub.actors.runtime.ports import Socket
+    from hubbub.actors.tenure import ToSession
 
-_SERVER_ERROR = pushes.AckName.INTERNAL_SERVER_ERROR
+
+class Service(msgspec.Struct, frozen=True):
+    """On what terms the connections of a hub are served.
+
+    Args:
+        stash: Requests that may wait behind an event before reading pauses.
+        bounds: How much is kept of a reliable session, and for how long.
+    """
+
+    stash: int = 100
+    bounds: Bounds = Bounds()
 
 
 class Connection(LoopActor):
-    """A client, from the end of its handshake to the end of its socket.
+    """A client, from the end of its handshake to the end of its session.
 
     Args:
         client: Who stands there: hub, connection id, user id of the token.
-        admit: The handshake, as the hub got it.
+        origin: The handshake, as the hub got it; or the session that moves in.
         hub: Takes commands.
         upstream: Takes events.
-        stash_limit: Requests that may wait behind an event before reading pauses.
+        service: On what terms.
         attention: What others want to decide on before this client may.
     """
 
     def __init__(
         self,
         client: events.Client,
-        admit: internal.Admit,
+        origin: internal.Admit | Immigrant,
         hub: Ref[internal.ToHubActor],
         upstream: Ref[events.Delivery],
-        stash_limit: int,
+        service: Service,
         attention: internal.Attention,
     ) -> None:
         super().__init__()
         self._client = client
-        self._entrance: Entrance | None = Entrance(client, admit)
+        self._entrance: Entrance | None = None
+        self._immigrant: Immigrant | None = None
+        if isinstance(origin, Immigrant):
+            self._immigrant = origin
+        else:
+            self._entrance = Entrance(client, origin)
         self._hub = hub
         self._upstream = upstream
-        self._socket: Socket | None = None
-        self._groups: GroupRequests | None = None
-        self._waiting = Waiting(stash_limit)
+        self._service = service
         self._attention = attention
-        self._events = 0
+        self._line: Line | None = None
+        self._tenure: Tenure | None = None
+        self._past: Tenure | None = None
         self._ended = False
         self._reason = ""
 
     def on_start(self) -> None:
-        """Ask the event handler whether the client may connect."""
+        """Ask the event handler whether the client may connect, or move in."""
         if self._entrance is not None:
-            self._waiting.pending = Pending(0)
-            self._deliver(self._entrance.ask(self.address, self._next_event()))
+            self._deliver(self._entrance.ask(self.address, 0))
+        elif self._immigrant is not None:
+            outlet = self._immigrant.outlet(
+                self._service.bounds, self.dispatcher.now, self._overflow
+            )
+            self._line = Line(outlet, None)
+            self._hub.post(self._immigrant.enter(outlet, self.address))
 
     def describe(self) -> str:
         """Name this actor in a trace."""
         return f"Connection {self._client.user_id or self._client.connection_id[-6:]}"
 
-    def on_receive(self, message: internal.ToConnectionActor | events.Answered) -> None:
+    def on_receive(self, message: ToSession) -> None:
         """Serve a request, or hear from hub and handler."""
-        ready = self._groups if self._waiting.pending is None else None
+        tenure = self._tenure
         match message:
-            case requests.SendToGroup() if ready and not self._attention.publish:
-                ready.send(message)
-            case events.Answered():
-                self._answered(message)
-            case requests.SendEvent() if ready:
-                self._serve(message)
-            case requests.SocketClosed() | requests.Broken() if not (
-                self._waiting.stashed or self._waiting.wishes
+            case _ if tenure is None:
+                self._outside(message)
+            case requests.SendToGroup() if (
+                tenure.talk.waiting.pending is None
+                and not tenure.talk.attention.publish
             ):
-                self._finish(message)
-            case internal.End():
-                self._end(message)
-            case commands.Grant() | commands.Revoke() | commands.HasPermission():
-                self._judge(message)
-            case internal.JoinedGroup(group=group):
-                self._tell(events.Joined, group)
-            case internal.LeftGroup(group=group):
-                self._tell(events.Left, group)
-            case internal.Farewell():
-                self._depart()
-            case internal.Attention():
-                self._attention = message
+                tenure.talk.groups.send(message)
+            case returning.Export(groups=groups):
+                tenure.export(groups)
+                self._ended, self._tenure = True, None
+                self.stop()
+            case _:
+                tenure.receive(message)
+
+    def _outside(self, message: ToSession) -> None:
+        """Hear what concerns a session that is not open: not yet, or no more."""
+        match message:
+            case events.Answered():
+                self._decided(message)
             case internal.Expected():
                 self._enter()
-            case _ if self._ended:
-                pass  # what was on its way when the session ended
-            case requests.Ping():
-                self._push(pushes.Pong())
-            case requests.AckSequence():
-                pass  # nothing is numbered on this subprotocol
-            case _ if self._waiting.pending is not None:
-                if self._waiting.stash(message) and self._socket is not None:
-                    self._socket.pause()
+            case returning.Settle(session=session):
+                self._settle_in(session)
+            case internal.Farewell():
+                self._depart()
+            case internal.JoinedGroup(group=group) if self._past is not None:
+                self._past.talk.tell(events.Joined, group)
+            case internal.LeftGroup(group=group) if self._past is not None:
+                self._past.talk.tell(events.Left, group)
+            case internal.Attention():
+                self._attention = message
+            case returning.Recover(door=door):
+                door.lose("The session is over.")
+            case internal.End():
+                self._end(message)
+            case _ if self._immigrant is not None and not self._ended:
+                self._immigrant.early.append(message)
+            case commands.Grant() | commands.Revoke() | commands.HasPermission():
+                message.answer.post(commands.Verdict(found=False, done=False))
+            case requests.SocketClosed() | requests.Broken() if not self._ended:
+                self._leave(message.reason)
             case _:
-                self._serve(message)
+                pass  # what was on its way when the session ended
 
     # Admission.
 
-    def _admitted(self, accept: events.Accept) -> None:
+    def _decided(self, answer: events.Answered) -> None:
         """Take the handler's word, and let the client in once the peers know of it."""
-        if self._entrance is None:
+        entrance = self._entrance
+        if self._ended or entrance is None:
             return
-        expect = self._entrance.accept(accept, self.address)
-        if self._attention.clustered:
-            self._hub.post(expect)
-        else:
-            self._enter()
+        # Groups may hold what the handler published before it answered.
+        self.dispatcher.settle()
+        match answer.outcome:
+            case events.Accept() as accept:
+                expect = entrance.accept(accept, self.address)
+                if self._attention.clustered:
+                    self._hub.post(expect)
+                else:
+                    self._enter()
+            case events.Reject() as reject:
+                self._refuse(reject)
+            case _:
+                raise AssertionError("that is no answer to a client at the door")
 
     def _enter(self) -> None:
-        if self._entrance is None:
+        if self._entrance is None or self._ended:
             return
         opened = self._entrance.open()
         if isinstance(opened, events.Reject):
             self._refuse(opened)
             return
-        client, socket, admitted = opened
-        name, outlet = client.connection_id, socket.outlet
-        user_id, roles, groups = admitted
-        self._client, self._socket, self._entrance = client, socket, None
-        self._groups = GroupRequests(name, user_id, roles, self._hub, Acks(outlet))
-        outlet.post(pushes.Connected(name, user_id))
+        client, socket, (user_id, roles, groups) = opened
+        self._client, self._entrance = client, None
+        bounds, now = self._service.bounds, self.dispatcher.now
+        way = self._line = line(socket, bounds, now, self._overflow)
+        tenure = self._open(client, Permissions(roles), way)
+        tenure.recovery.greet()
+        name, outlet = client.connection_id, way.outlet
         self._hub.post(internal.Enter(name, user_id, outlet, self.address, groups))
-        self._tell(events.Connected)
+        tenure.talk.tell(events.Connected)
+
+    def _open(
+        self, client: events.Client, permissions: Permissions, way: Line
+    ) -> Tenure:
+        self._tenure = Tenure(
+            self,
+            client,
+            permissions,
+            way,
+            self._hub,
+            self._deliver,
+            self._end,
+            self._leave,
+            self._attention,
+            self._service.stash,
+            self._service.bounds.window,
+        )
+        return self._tenure
 
     def _refuse(self, reject: events.Reject) -> None:
         if self._entrance is not None:
@@ -146,125 +209,34 @@ class Connection(LoopActor):
         self._ended = True
         self.stop()
 
-    # Requests.
-
-    def _serve(self, request: requests.Request) -> None:
-        groups = self._groups
-        if groups is None:
-            raise AssertionError("served outside the session")
-        match request:
-            case (
-                requests.SendToGroup() | requests.JoinGroup() | requests.PublishFrame()
-            ):
-                self._fulfil(groups, request)
-            case requests.LeaveGroup():
-                groups.leave(request)
-            case requests.SendEvent(ack_id=ack_id):
-                if not groups.acks.is_duplicate(ack_id):
-                    self._ask(request)
-            case requests.SendFrame():
-                self._ask(request)
-            case requests.SocketClosed() | requests.Broken():
-                self._finish(request)
-            case requests.Ping() | requests.AckSequence():
-                raise AssertionError("served before, without waiting")
-            case _:
-                assert_never(request)
-
-    def _fulfil(self, groups: GroupRequests, wish: Wish) -> None:
-        """Carry out a wish, after asking where others want to decide on it."""
-        if not groups.may(wish):
-            if isinstance(wish, requests.PublishFrame):
-                self._end(FORBIDDEN)
-        elif asking.is_intercepted(wish, self._attention):
-            self._ask(wish)
-        else:
-            groups.carry_out(wish)
-
-    # Events and their answers.
-
-    def _ask(self, request: Question) -> None:
-        number = self._next_event()
-        self._waiting.pending = asking.pending(request, number)
-        self._deliver(asking.event(self._client, number, request))
-
-    def _answered(self, answer: events.Answered) -> None:
-        pending = self._waiting.answered(answer.event_id)
-        if pending is None or self._ended:
+    def _settle_in(self, session: Session) -> None:
+        """Go on with a session that was another gateway's."""
+        immigrant, way = self._immigrant, self._line
+        if immigrant is None or way is None or way.mail is None or self._ended:
             return
-        # Groups may hold what the handler published before it answered.
-        self.dispatcher.settle()
-        outcome = answer.outcome or events.Respond()
-        match outcome:
-            case events.Accept():
-                self._admitted(outcome)
-            case events.Reject():
-                self._refuse(outcome)
-            case events.Respond():
-                self._responded(pending, outcome)
-            case events.Allow():
-                if self._groups is not None and pending.wish is not None:
-                    self._groups.carry_out(asking.rewritten(pending.wish, outcome))
-            case events.Deny(reason=reason):
-                self._failed(pending, reason, pushes.AckName.FORBIDDEN)
-            case events.Fail(reason=reason):
-                self._failed(pending, reason)
-            case _:
-                assert_never(outcome)
-        self._catch_up()
+        self._immigrant, self._client = None, session.client
+        permissions = Permissions(session.rights.roles)
+        tenure = self._open(session.client, permissions, way)
+        immigrant.settle_in(session, tenure.talk, way.mail)
+        tenure.recovery.wait()
+        for message in immigrant.early:
+            self.on_receive(message)
 
-    def _responded(self, pending: Pending, respond: events.Respond) -> None:
-        if respond.state is not None:
-            self._client = msgspec.structs.replace(self._client, state=respond.state)
-        if respond.payload is not None:
-            self._push(pushes.ServerMessage(respond.payload, respond.metadata))
-        if self._groups is not None:
-            self._groups.acks.confirm(pending.ack_id)
-
-    def _failed(
-        self, pending: Pending, reason: str, name: pushes.AckName = _SERVER_ERROR
-    ) -> None:
-        if pending.fatal:
-            cause = "the event handler failed"
-            self._end(internal.End(1011, cause, cause, reason))
-        elif self._groups is not None:
-            self._groups.acks.refuse(pending.ack_id, name, reason)
-
-    def _catch_up(self) -> None:
-        """Serve what waited, up to the next event."""
-        waiting = self._waiting
-        stashed = waiting.stashed
-        while not self._ended and (request := waiting.next()) is not None:
-            self._serve(request)
-        if stashed and not waiting.stashed and self._socket is not None:
-            self._socket.resume()
-
-    def _judge(self, order: internal.Permissive) -> None:
-        groups = self._groups
-        done = groups is not None and groups.judge(order)
-        order.answer.post(commands.Verdict(found=groups is not None, done=done))
+    def _overflow(self, reason: str) -> None:
+        """End a session for which too much would have to be kept."""
+        cause = f"slow client: {reason}"
+        self.address.post(internal.End(1008, cause, cause, cause))
 
     # The end.
-
-    def _finish(self, last: requests.SocketClosed | requests.Broken) -> None:
-        """End after the last thing that came from the client.
-
-        Not before what is stashed: a client may publish and close at once.
-        """
-        code, reason = last.code, last.reason
-        if isinstance(last, requests.Broken):
-            self._end(internal.End(code, reason, reason, reason))
-        elif not self._ended:
-            self._leave(reason or f"The client closed the connection ({code}).")
 
     def _end(self, end: internal.End) -> None:
         """End by our own decision: tell the client, close, tell hub and handler."""
         if self._ended:
             return
         self.dispatcher.settle()
-        self._push(pushes.Disconnected(end.notice))
-        if self._socket is not None:
-            self._socket.close(end.code, end.cause)
+        if self._line is not None:
+            self._line.push(pushes.Disconnected(end.notice))
+            self._line.close(end.code, end.cause)
         self._leave(end.reason)
 
     def _leave(self, reason: str) -> None:
@@ -273,7 +245,12 @@ class Connection(LoopActor):
         A client that leaves while its connect event is answered was never here; an
         answer that comes later finds the session over.
         """
-        self._ended, self._groups, self._reason = True, None, reason
+        self._past, self._tenure = self._tenure, None
+        self._ended, self._reason = True, reason
+        if self._past is not None:
+            self._past.talk.close()
+        if self._line is not None and self._line.mail is not None:
+            self._line.mail.close()
         if self._entrance is None:
             self._hub.post(internal.Gone(self._client.connection_id, self.address))
         else:
@@ -281,7 +258,8 @@ class Connection(LoopActor):
 
     def _depart(self) -> None:
         """Tell the handler, behind the groups that the hub says were left."""
-        self._tell(events.Disconnected, self._reason)
+        if self._past is not None:
+            self._past.talk.tell(events.Disconnected, self._reason)
         self.stop()
 
     def on_stop(self) -> None:
@@ -294,25 +272,15 @@ class Connection(LoopActor):
         self._hang_up(1011, "the gateway failed")
         if not self._ended and self._entrance is None:
             self._hub.post(internal.Gone(self._client.connection_id, self.address))
-            self._tell(events.Disconnected, "the gateway failed")
+            if self._tenure is not None:
+                self._tenure.talk.tell(events.Disconnected, "the gateway failed")
 
     def _hang_up(self, code: int, reason: str) -> None:
         if self._entrance is not None:
             self._entrance.refuse(503, f"Try again: {reason}.")
-        elif self._socket is not None:
-            self._push(pushes.Disconnected(reason))
-            self._socket.close(code, reason)
-
-    def _push(self, push: pushes.Push) -> None:
-        if self._socket is not None:
-            self._socket.outlet.post(push)
-
-    def _tell(self, kind: Callable[..., events.Notice], *details: str) -> None:
-        self._deliver(kind(self._client, self._next_event(), *details))
+        elif self._line is not None:
+            self._line.push(pushes.Disconnected(reason))
+            self._line.close(code, reason)
 
     def _deliver(self, event: events.Event) -> None:
         self._upstream.post(events.Delivery(event, self.address))
-
-    def _next_event(self) -> int:
-        self._events += 1
-        return self._events - 1

@@ -13,10 +13,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from hubbub.actors.policy.interest import Interest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hubbub.actors.remote_server import RemoteServer
     from hubbub.actors.runtime.address import Ref
 
 LinkRef: TypeAlias = "Ref[Any]"
+
+
+def _nothing(hub: str) -> None:
+    """Start no hub, where there is no gateway to start it."""
+    del hub
 
 
 class Directory:
@@ -32,6 +39,8 @@ class Directory:
         """Peers whose link is up, by their id; whatever is announced goes to all."""
         self.hubs: dict[str, Ref[Any]] = {}
         """The hubs of this gateway, by name."""
+        self.start: Callable[[str], object] = _nothing
+        """Starts a hub of this gateway, if it has not started."""
         self._interest: dict[str, Interest[LinkRef]] = {}
         self._servers: dict[str, dict[str, RemoteServer]] = {}
 

@@ -13,8 +13,12 @@ from hubbub.actors.messages import commands, internal
 from hubbub.actors.upstream_mail import Quiesce
 
 if TYPE_CHECKING:
-    from hubbub.actors.abroad import Abroad
+    from collections.abc import Iterable
+
     from hubbub.actors.attachments import Attachments
+    from hubbub.actors.offers import Offers
+    from hubbub.actors.orders import Orders
+    from hubbub.actors.policy.roster import Entry
     from hubbub.actors.runtime.actor import LoopActor
     from hubbub.actors.runtime.address import Ref
     from hubbub.actors.upstream_mail import ToUpstream
@@ -24,16 +28,39 @@ DRAINING: Final = internal.End(
 )
 """How a connection ends in a drain."""
 
+PATIENCE: Final = 5.0
+"""Seconds that sessions have to move before they end."""
+
 LINGER: Final = 1.0
 """Seconds that servers stay for the events of peers, which often drain as well."""
 
 
-class Rested(msgspec.Struct, frozen=True):
-    """The upstream has come to rest, a message of the hub to itself."""
+class OfDraining(msgspec.Struct, frozen=True):
+    """What a hub that drains tells itself."""
 
 
-class Lingered(msgspec.Struct, frozen=True):
-    """Peers had their time, a message of the hub to itself."""
+class Rested(OfDraining, frozen=True):
+    """The upstream has come to rest."""
+
+
+class Lingered(OfDraining, frozen=True):
+    """Peers had their time to give events to servers."""
+
+
+class Declined(OfDraining, frozen=True):
+    """No peer takes a session."""
+
+    connection_id: str
+
+
+class Stayed(OfDraining, frozen=True):
+    """A session has not moved after all."""
+
+    connection_id: str
+
+
+class Stranded(OfDraining, frozen=True):
+    """The time for sessions to move is over."""
 
 
 class Draining:
@@ -42,13 +69,17 @@ class Draining:
     Args:
         hub: The actor whose timers these are.
         servers: The attached servers.
-        abroad: The peers.
+        orders: Ends connections.
+        offers: Finds gateways for sessions that can move.
     """
 
-    def __init__(self, hub: LoopActor, servers: Attachments, abroad: Abroad) -> None:
+    def __init__(
+        self, hub: LoopActor, servers: Attachments, orders: Orders, offers: Offers
+    ) -> None:
         self._hub = hub
         self._servers = servers
-        self._abroad = abroad
+        self._orders = orders
+        self._offers = offers
         self._answer: Ref[bool] | None = None
         self._resting = self._rested = self._lingered = False
 
@@ -57,9 +88,43 @@ class Draining:
         """Whether it has begun: nobody is let in any more."""
         return self._answer is not None
 
-    def begin(self, answer: Ref[bool]) -> None:
-        """Note whom to tell; the hub ends its connections."""
+    def begin(self, answer: Ref[bool], entries: Iterable[Entry]) -> None:
+        """End all connections, but for sessions that a peer may take."""
         self._answer = answer
+        for entry in tuple(entries):
+            self.pass_on(entry)
+        self._hub.after(PATIENCE, Stranded())
+
+    def pass_on(self, entry: Entry) -> None:
+        """Let a peer take a session, or end it."""
+        if not self._offers.offer(entry):
+            self.end(entry)
+
+    def end(self, entry: Entry) -> None:
+        """End a connection."""
+        self._orders.end(entry, DRAINING)
+
+    def hear(self, message: OfDraining, upstream: Ref[ToUpstream]) -> None:
+        """Go on as the hub reminded itself."""
+        if not self.under_way:
+            return
+        match message:
+            case Stayed(connection_id=connection_id):
+                for entry in tuple(self._orders.entries(connection_id)):
+                    self.pass_on(entry)
+            case Declined(connection_id=connection_id):
+                for entry in tuple(self._orders.entries(connection_id)):
+                    self.end(entry)
+            case Stranded():
+                for entry in tuple(self._orders.entries()):
+                    self.end(entry)
+            case Rested():
+                self._rest()
+            case Lingered():
+                self._lingered = True
+                self._quiesce(upstream)
+            case _:
+                raise AssertionError(f"{type(message).__name__} has no meaning here")
 
     def go_on(self, upstream: Ref[ToUpstream], *, clients: bool) -> None:
         """Once no client is left, let the upstream rest, then let servers go."""
@@ -71,18 +136,13 @@ class Draining:
         elif self._rested and not len(self._servers):
             self._answer.post(True)
 
-    def rested(self) -> None:
+    def _rest(self) -> None:
         """Let servers go, but for the events that peers give them."""
-        if self._abroad.links and len(self._servers) and not self._lingered:
+        if self._offers.links and len(self._servers) and not self._lingered:
             self._hub.after(LINGER, Lingered())
         else:
             self._rested = True
             self._servers.dismiss()
-
-    def lingered(self, upstream: Ref[ToUpstream]) -> None:
-        """Wait for what peers gave meanwhile."""
-        self._lingered = True
-        self._quiesce(upstream)
 
     def stop(self) -> None:
         """Send servers off also when it did not end in time."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias, assert_never
 import msgspec
 
 from hubbub.actors.directory import Directory
-from hubbub.actors.hub import Hub, HubSetup
+from hubbub.actors.hub import Hub
 from hubbub.actors.mesh import Mesh
-from hubbub.actors.messages import commands, internal
+from hubbub.actors.messages import commands, internal, returning
 from hubbub.actors.messages.mesh import (
     Count,
     Inspect,
@@ -27,6 +27,7 @@ from hubbub.actors.runtime.supervision import Ended, Restart, Restarted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hubbub.actors.hub_mail import HubSetup
     from hubbub.actors.runtime.address import Address, Ref
 
     Setup: TypeAlias = Callable[[str], HubSetup]
@@ -48,6 +49,7 @@ ToGateway: TypeAlias = (
     commands.ForHub
     | internal.Admit
     | internal.AdmitServer
+    | returning.Recover
     | internal.Drain
     | Reconfigure
     | ToMesh
@@ -79,6 +81,7 @@ class Gateway(LoopActor):
         self._failed = failed
         self._setup = setup
         self._directory = Directory(name)
+        self._directory.start = self._start
         self._mesh: Address | None = None
         if mesh is not None:
             self._mesh = self.spawn(
@@ -94,7 +97,7 @@ class Gateway(LoopActor):
                 hub = self._hub(name)
                 if hub is not None:  # else the caller's own deadline answers
                     hub.post(command)
-            case internal.Admit() | internal.AdmitServer():
+            case internal.Admit() | internal.AdmitServer() | returning.Recover():
                 self._admit(message)
             case Reconfigure(setup=setup):
                 self._setup = setup
@@ -134,7 +137,9 @@ class Gateway(LoopActor):
             case _:
                 assert_never(message)
 
-    def _admit(self, admit: internal.Admit | internal.AdmitServer) -> None:
+    def _admit(
+        self, admit: internal.Admit | internal.AdmitServer | returning.Recover
+    ) -> None:
         if self._draining:
             admit.door.reject(503, "The gateway is shutting down.")
             return
@@ -144,6 +149,11 @@ class Gateway(LoopActor):
             admit.door.reject(500, "The hub cannot start.")
         else:
             hub.post(admit)
+
+    def _start(self, name: str) -> None:
+        """Start a hub for what a peer offers, unless this gateway ends as well."""
+        if not self._draining:
+            self._hub(name)
 
     def _hub(self, name: str) -> Address | None:
         """Give a hub, started if need be; None if it cannot start."""

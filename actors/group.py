@@ -142,7 +142,7 @@ class Group(LoopActor):
         for codec, lane in self._lanes.items():
             frames = [codec.encode(delivery.push) for delivery in deliveries]
             count = len(frames)
-            block = frames[0] if count == 1 else b"".join(frames)
+            block = codec.join(frames)
             special = _excluded(deliveries, lane) if excluding else None
             if not special:
                 for outlet in lane.values():
@@ -171,7 +171,9 @@ class Group(LoopActor):
             logger.exception("group %s could not decide on a member", self.name)
             taken = False
         if self._house is not None:
-            verdict = internal.Admitted(join.connection_id, self.name, bool(taken))
+            verdict = internal.Admitted(
+                join.connection_id, self.name, bool(taken), join.quiet
+            )
             self._house.post(verdict)
         if taken:
             self._join(join)
@@ -222,7 +224,7 @@ def _excluded(
 
 def _give_without(
     deliveries: list[internal.Deliver],
-    frames: list[bytes],
+    frames: list[Any],
     connection_id: str,
     outlet: Outlet,
 ) -> None:
@@ -233,4 +235,4 @@ def _give_without(
         if connection_id not in delivery.exclude
     ]
     if rest:
-        outlet.append(b"".join(rest), len(rest))
+        outlet.append(outlet.codec.join(rest), len(rest))

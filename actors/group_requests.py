@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 from hubbub.actors.messages import commands, pushes, requests
 from hubbub.actors.messages.internal import End
-from hubbub.actors.policy.permissions import Permission, Permissions
+from hubbub.actors.policy.permissions import SEND_TO_ALL, Permission
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from hubbub.actors.acks import Acks
     from hubbub.actors.messages.internal import Permissive
+    from hubbub.actors.policy.permissions import Permissions
     from hubbub.actors.policy.waiting import Wish
     from hubbub.actors.runtime.address import Ref
 
@@ -33,7 +32,7 @@ class GroupRequests:
     Args:
         connection_id: The client's connection.
         user_id: Its user, whom others see as the sender.
-        roles: What its token or its handler allows it.
+        permissions: What it may do.
         hub: Takes the commands.
         acks: Acknowledges refusals; what is done, the hub acknowledges.
     """
@@ -44,13 +43,13 @@ class GroupRequests:
         self,
         connection_id: str,
         user_id: str | None,
-        roles: Iterable[str],
+        permissions: Permissions,
         hub: Ref[commands.Command],
         acks: Acks,
     ) -> None:
         self._connection_id = connection_id
         self._user_id = user_id
-        self._permissions = Permissions(roles)
+        self._permissions = permissions
         self._hub = hub
         self.acks = acks
 
@@ -78,6 +77,20 @@ class GroupRequests:
         """Publish to a group."""
         if self._may(_SEND, request.group, request.ack_id, "publish to"):
             self._publish(request)
+
+    def send_to_all(self, request: requests.SendToAll) -> None:
+        """Publish to all clients of the hub; without the role it has no effect.
+
+        Nothing in the draft subprotocols says so to the client.
+        """
+        if self._permissions.allows_role(SEND_TO_ALL):
+            self._hub.post(
+                commands.Publish(commands.Everyone(), request.payload, self._user_id)
+            )
+
+    def may_send(self, group: str) -> bool:
+        """Tell whether the client may publish to a group now."""
+        return self._permissions.allows(_SEND, group)
 
     def leave(self, request: requests.LeaveGroup) -> None:
         """End a membership."""
@@ -107,6 +120,7 @@ class GroupRequests:
                 (self._connection_id,) if request.no_echo else (),
                 None,
                 None if ack_id is None else self.acks.receipt(ack_id),
+                request.stream,
             )
         )
 

@@ -6,20 +6,21 @@ Knows who is where; does not know what a message looks like on any wire.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, TypeAlias, assert_never
+from typing import TYPE_CHECKING, assert_never
 
-import msgspec
-
+from hubbub.actors.arrivals import Ways
 from hubbub.actors.attachments import Attachments
 from hubbub.actors.attending import Attending
-from hubbub.actors.authored import ActorSpec
 from hubbub.actors.connection import Connection
 from hubbub.actors.directory import Directory
-from hubbub.actors.draining import DRAINING, Draining, Lingered, Rested
+from hubbub.actors.draining import Draining, OfDraining
 from hubbub.actors.facade import HubFacade
-from hubbub.actors.handler import HandlerSpec
-from hubbub.actors.membership import GroupSpec, Membership
-from hubbub.actors.messages import commands, events, internal
+from hubbub.actors.hub_mail import HubSetup, ToHub
+from hubbub.actors.membership import Membership
+from hubbub.actors.messages import commands, events, internal, returning
+from hubbub.actors.messages.states import StateMatter
+from hubbub.actors.moves import Moves
+from hubbub.actors.offers import Offers
 from hubbub.actors.orders import Orders
 from hubbub.actors.policy.roster import Entry
 from hubbub.actors.runtime.actor import LoopActor
@@ -27,41 +28,14 @@ from hubbub.actors.runtime.supervision import Ended, Restart, Restarted
 from hubbub.actors.sends import Sends, Sift
 from hubbub.actors.shared_servers import SharedServers
 from hubbub.actors.upstream import Upstream
-from hubbub.actors.upstream_mail import Configure, Declare, Retire, ServerSetup
+from hubbub.actors.upstream_mail import Configure, Declare, Retire
 
 if TYPE_CHECKING:
+    from hubbub.actors.authored import ActorSpec
+    from hubbub.actors.directory import LinkRef
+    from hubbub.actors.migration import Immigrant
     from hubbub.actors.runtime.address import Address, Ref
-
-
-class HubSetup(msgspec.Struct, frozen=True):
-    """What a hub is started with.
-
-    Args:
-        handlers: Its event handlers, in order of precedence.
-        stash: Requests of a client that may wait behind an event.
-        servers: How it treats attached servers.
-        groups: Classes of groups by pattern, in order of precedence.
-        actors: Further actors that live as long as the hub.
-    """
-
-    handlers: tuple[HandlerSpec, ...] = ()
-    stash: int = 100
-    servers: ServerSetup = ServerSetup()
-    groups: tuple[GroupSpec, ...] = ()
-    actors: tuple[ActorSpec, ...] = ()
-
-
-ToHub: TypeAlias = (
-    internal.ToHubActor
-    | Declare
-    | Retire
-    | HubSetup
-    | Sift
-    | Rested
-    | Lingered
-    | Ended
-    | Restarted
-)
+    from hubbub.actors.runtime.ports import NumberingCodec
 
 
 class Hub(LoopActor):
@@ -103,11 +77,12 @@ class Hub(LoopActor):
         self._upstream = self.spawn(self._build_upstream, restart=Restart())
         for spec in setup.actors:
             self._start(spec)
-        self._draining = Draining(self, self._servers, self._abroad)
-        self._connections: dict[Address, None] = {}
-        self._behind: deque[commands.Publish | commands.Close | internal.Relayed] = (
-            deque()
+        self._moves = Moves(self, name, directory, membership, self._sends, self._ways)
+        self._draining = Draining(
+            self, self._servers, self._orders, Offers(self, name, directory.links)
         )
+        self._connections: dict[Address, None] = {}
+        self._behind: deque[ToHub] = deque()
 
     def describe(self) -> str:
         """Name this actor in a trace."""
@@ -125,21 +100,30 @@ class Hub(LoopActor):
                 commands.Publish()
                 | commands.Close()
                 | internal.Relayed(command=commands.Publish() | commands.Close())
+                | returning.OfMoves()
             ) if self._sends.sifting:
                 self._behind.append(message)
+            case _ if self._moves.under_way and self._moves.intercept(message):
+                pass  # published on one side of their lines, or to wait
             case commands.Publish():
                 self._sends.publish(message)
-            case internal.Relayed(command=command):
-                self._carry_out(command)
-            case internal.Admit() | internal.AdmitServer() if self._draining.under_way:
+            case internal.Relayed():
+                self._carry_out(message)
+            case internal.Admit() | internal.AdmitServer() | returning.Recover() if (
+                self._draining.under_way
+            ):
                 message.door.reject(503, "The gateway is shutting down.")
             case internal.Admit():
                 self._admit(message)
             case internal.Enter():
                 self._enter(message)
             case internal.Gone(connection_id=connection_id, connection=connection):
+                self._moves.gone(connection_id)
                 self._membership.remove(connection_id)
                 connection.post(internal.Farewell())
+            case returning.OfMoves():
+                self._moves.hear(message)
+                self._count_down()
             case (
                 commands.AddToGroup()
                 | commands.RemoveFromGroup()
@@ -155,6 +139,9 @@ class Hub(LoopActor):
                 self._orders.take(message)
             case Sift():
                 self._sift(message)
+            case OfDraining():
+                self._draining.hear(message, self._upstream)
+                self._count_down()
             case (
                 internal.AdmitServer()
                 | internal.Tune()
@@ -164,10 +151,10 @@ class Hub(LoopActor):
                 self._serve(message)
             case internal.Expect():
                 self._abroad.expect(message)
+            case StateMatter():
+                self._membership.states.take(message)
             case internal.Greet(link=link):
-                self._abroad.greet(link)
-                self._shared.greet(link)
-                self._abroad.introduced(link)
+                self._greet(link)
             case (
                 Declare()
                 | Retire()
@@ -184,11 +171,6 @@ class Hub(LoopActor):
                 self._set_up(message)
             case internal.Drain(answer=answer):
                 self._drain(answer)
-            case Rested():
-                self._draining.rested()
-                self._count_down()
-            case Lingered():
-                self._draining.lingered(self._upstream)
             case Ended(ref=ref):
                 self._ended(ref)
             case Restarted():
@@ -200,12 +182,20 @@ class Hub(LoopActor):
         """Send servers off as a drain does, also when it did not end in time."""
         self._draining.stop()
 
-    def _carry_out(self, command: commands.Command) -> None:
+    def _carry_out(self, relayed: internal.Relayed) -> None:
         """Do what a peer asks, on those who are here."""
+        command = relayed.command
         if isinstance(command, commands.Publish):
             self._sends.deliver(command)
         else:
             self._orders.carry_out(command)
+
+    def _greet(self, link: LinkRef) -> None:
+        """Tell a peer that has just come all that it should know of this hub."""
+        self._abroad.greet(link)
+        self._membership.states.greet(link)
+        self._shared.greet(link)
+        self._abroad.introduced(link)
 
     # Servers, and what they want.
 
@@ -225,6 +215,17 @@ class Hub(LoopActor):
                 self._membership.admitted(message)
             case internal.Attention():
                 self._attending.attend(message, self._connections)
+
+    def _codec(self, subprotocol: str) -> NumberingCodec | None:
+        return self._setup.codecs(subprotocol)
+
+    @property
+    def _ways(self) -> Ways:
+        return Ways(self._connect, self._codec, self._deliver)
+
+    def _deliver(self, event: events.Event) -> None:
+        """Give an event to the handlers for a session that is nobody's any more."""
+        self._upstream.post(events.Delivery(event, self.address))
 
     # Children.
 
@@ -246,7 +247,7 @@ class Hub(LoopActor):
     def _set_up(self, setup: HubSetup) -> None:
         """Take new settings; classes of groups count for groups that start anew."""
         self._setup = setup
-        self._membership.specs = setup.groups
+        self._membership.configure(setup.groups)
         self._upstream.post(Configure(setup.handlers, setup.servers))
         self._attending.configure(setup.handlers, self._connections)
 
@@ -268,10 +269,16 @@ class Hub(LoopActor):
         number = self.dispatcher.random.getrandbits(96)
         connection_id = f"{self._directory.gateway}{number:024x}"
         client = events.Client(self._name, connection_id, admit.applicant.user_id)
-        hub, upstream, stash = self.address, self._upstream, self._setup.stash
+        self._connect(client, admit)
+
+    def _connect(
+        self, client: events.Client, origin: internal.Admit | Immigrant
+    ) -> None:
+        """Start the connection of a client at the door, or of a session moving in."""
+        hub, upstream, service = self.address, self._upstream, self._setup.service
         attention = self._attending.current
         connection = self.spawn(
-            lambda: Connection(client, admit, hub, upstream, stash, attention)
+            lambda: Connection(client, origin, hub, upstream, service, attention)
         )
         self._connections[connection] = None
 
@@ -279,11 +286,13 @@ class Hub(LoopActor):
         entry = Entry(
             enter.connection_id, enter.user_id, enter.outlet, enter.connection
         )
-        self._membership.enter(entry, enter.groups)
-        if self._clustered:
+        self._membership.enter(entry, enter.groups, quiet=enter.moved)
+        if enter.moved:
+            self._moves.entered(entry)
+        elif self._clustered:
             self._abroad.arrived(enter.connection)
-        if self._draining.under_way:
-            self._orders.end(entry, DRAINING)
+        if self._draining.under_way and not enter.moved:
+            self._draining.end(entry)
 
     def _sift(self, sift: Sift) -> None:
         self._sends.sift(sift)
@@ -294,10 +303,11 @@ class Hub(LoopActor):
 
     def _drain(self, answer: Ref[bool]) -> None:
         """End every connection, then every server; answer when all are gone."""
-        self._draining.begin(answer)
-        for entry in tuple(self._roster.connections.values()):
-            self._orders.end(entry, DRAINING)
+        self._moves.refuse()
+        self._draining.begin(answer, self._roster.connections.values())
         self._count_down()
 
     def _count_down(self) -> None:
-        self._draining.go_on(self._upstream, clients=bool(self._connections))
+        self._draining.go_on(
+            self._upstream, clients=bool(self._connections) or self._moves.arriving
+        )

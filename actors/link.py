@@ -14,7 +14,7 @@ from hubbub.actors import link_mail
 from hubbub.actors.epoch import Epoch
 from hubbub.actors.link_calls import Ask, Calls
 from hubbub.actors.link_inbox import Inbox
-from hubbub.actors.messages import commands, internal, mesh, peers
+from hubbub.actors.messages import commands, counting, internal, mesh, peers, returning
 from hubbub.actors.outbox import Outbox
 from hubbub.actors.policy.greeting import Greeting, Step
 from hubbub.actors.runtime.actor import LoopActor
@@ -244,7 +244,7 @@ class Link(LoopActor):
                 self._calls.end(message)
             case peers.Complete():
                 self._mesh.post(link_mail.Synced(self._peer))
-            case peers.Acquaintances() | peers.Inquire() | peers.Counted():
+            case peers.Acquaintances() | counting.Inquire() | counting.Counted():
                 self._mesh.post(link_mail.FromPeer(self._peer, message))
             case peers.Goodbye():
                 self._acknowledge()
@@ -286,6 +286,8 @@ class Link(LoopActor):
             return
         self._epoch = None
         gone = self._directory.forget(self._peer, self.address)
+        for each in self._directory.hubs.values():
+            each.post(returning.LinkLost(self.address))
         unsaid = epoch.outbox.close()
         lost = 0 if in_order else unsaid
         self._standing.fall(reason, lost, self.dispatcher.now())

@@ -12,7 +12,15 @@ import msgspec
 
 from hubbub.actors.gather import receipt_into
 from hubbub.actors.link_calls import Returning
-from hubbub.actors.messages import commands, events, internal, peers
+from hubbub.actors.messages import (
+    commands,
+    events,
+    internal,
+    moving,
+    peers,
+    returning,
+    states,
+)
 from hubbub.actors.remote_server import RemoteServer
 
 if TYPE_CHECKING:
@@ -65,13 +73,15 @@ class Inbox:
         | peers.Give
         | peers.Withdraw
         | peers.Outcome
-        | peers.Told,
+        | peers.Told
+        | moving.Migration
+        | states.StateNews,
     ) -> None:
         """Hand on one message; what is for a hub that is not here has no effect."""
         directory, link = self._directory, self._link
         match message:
             case peers.Relay(hub=hub, command=command):
-                self._tell(hub, internal.Relayed(command))
+                self._tell(hub, internal.Relayed(command, link))
             case peers.Interest(hub=hub, key=key, present=True):
                 directory.interest(hub).add(key, link)
             case peers.Interest(hub=hub, key=key):
@@ -83,6 +93,7 @@ class Inbox:
             case peers.Reset(hub=hub):
                 for server_id in directory.forget_hub(hub, link):
                     self._tell(hub, internal.Detached(server_id))
+                self._tell(hub, states.StatesReset(link))
             case peers.Call():
                 self._call(message)
             case peers.Detach(hub=hub, server_id=server_id):
@@ -98,6 +109,10 @@ class Inbox:
                 self._tell(hub, events.Answered(who, event_id, message.outcome))
             case peers.Told(hub=hub, server_id=server_id, presence=presence):
                 self._tell(hub, internal.Seen(server_id, presence))
+            case states.StateNews(hub=hub, group=group, items=items):
+                self._tell(hub, states.StateHeard(link, group, items))
+            case moving.Moving() | moving.Passed() | moving.Handed():
+                self._migrate(message)
             case _:
                 assert_never(message)
 
@@ -105,6 +120,19 @@ class Inbox:
         address = self._directory.hubs.get(hub)
         if address is not None:
             address.post(message)
+
+    def _migrate(self, said: moving.Migration) -> None:
+        """Hand on what concerns a session that moves.
+
+        A hub that is not here publishes nothing: its line is where we are.
+        """
+        hub = said.hub
+        if hub in self._directory.hubs:
+            self._tell(hub, returning.Migratory(self._link, said))
+        elif isinstance(said, moving.Moving):
+            passed = moving.Passed(hub, said.connection_id, said.number)
+            for link in self._directory.links.values():
+                link.post(passed)
 
     def _call(self, call: peers.Call) -> None:
         """Have a hub carry out what a peer asks, and return what it comes to."""
@@ -116,10 +144,18 @@ class Inbox:
                 server.attach = command
             else:
                 server.watch = command
+        if isinstance(command, moving.Offer):
+            self._directory.start(hub)
         if hub not in self._directory.hubs:
             answer.post(_nothing_here(command))
             return
         match command:
+            case states.ListStates():
+                self._tell(hub, states.StatesAsked(command, answer))
+            case moving.Fetch(connection_id=who, number=number):
+                self._tell(hub, returning.Fetched(who, self._link, number, answer))
+            case moving.Offer(connection_id=who):
+                self._tell(hub, returning.Offered(who, self._link, answer))
             case peers.Attach() | peers.Retire() | peers.Watch():
                 self._tell(hub, internal.Asked(command, receipt_into(answer)))
             case (
@@ -130,10 +166,10 @@ class Inbox:
                 | commands.HasPermission()
             ):
                 asked = msgspec.structs.replace(command, answer=answer)
-                self._tell(hub, internal.Relayed(asked))
+                self._tell(hub, internal.Relayed(asked, self._link))
             case _:
                 told = msgspec.structs.replace(command, receipt=receipt_into(answer))
-                self._tell(hub, internal.Relayed(told))
+                self._tell(hub, internal.Relayed(told, self._link))
 
     def _server(self, hub: str, server_id: str) -> RemoteServer:
         known = self._directory.servers(hub)
@@ -155,10 +191,18 @@ _NOBODY = _Nobody()
 def _nothing_here(command: peers.Shared) -> peers.Value:
     """Answer for a hub that has nobody, because it has not started."""
     match command:
-        case commands.Exists() | commands.AddToGroup() | commands.RemoveFromGroup():
+        case (
+            commands.Exists()
+            | commands.AddToGroup()
+            | commands.RemoveFromGroup()
+            | moving.Fetch()
+            | moving.Offer()
+        ):
             return False
         case commands.Members():
             return commands.MemberPage((), more=False)
+        case states.ListStates():
+            return states.StatePage((), more=False)
         case commands.Grant() | commands.Revoke() | commands.HasPermission():
             return commands.Verdict(found=False, done=False)
         case _:

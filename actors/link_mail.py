@@ -7,7 +7,7 @@ from typing import TypeAlias
 import msgspec
 
 from hubbub.actors.link_calls import Ask
-from hubbub.actors.messages import commands, mesh, peers
+from hubbub.actors.messages import commands, counting, mesh, peers
 from hubbub.actors.runtime.address import Ref
 
 
@@ -87,7 +87,7 @@ class FromPeer(msgspec.Struct, frozen=True, gc=False):
     """What a peer says that is the mesh's affair."""
 
     gateway: str
-    message: peers.Acquaintances | peers.Inquire | peers.Counted
+    message: peers.Acquaintances | counting.Inquire | counting.Counted
 
 
 FromLink: TypeAlias = Up | Synced | Lapsed | FromPeer

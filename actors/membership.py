@@ -6,46 +6,27 @@ A part of the hub: it runs in the hub's turns, and only the hub may touch it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from hubbub.actors.abroad import Abroad
-from hubbub.actors.facade import HubFacade
-from hubbub.actors.group import Group
+from hubbub.actors.group_actors import GroupActors
+from hubbub.actors.group_states import GroupStates
 from hubbub.actors.listeners import Listeners, Watcher
 from hubbub.actors.messages import commands, internal
 from hubbub.actors.policy.interest import EVERYONE, OVERHEARD
 from hubbub.actors.policy.roster import Roster
-from hubbub.actors.policy.routes import group_matcher
-from hubbub.actors.runtime.supervision import Restart
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from hubbub.actors.directory import Directory
+    from hubbub.actors.group_actors import GroupSpec, Members
     from hubbub.actors.messages.commands import Receipt
     from hubbub.actors.policy.roster import Entry
     from hubbub.actors.runtime.actor import LoopActor
     from hubbub.actors.runtime.address import Address
-    from hubbub.actors.runtime.ports import Outlet
-
-    Members: TypeAlias = tuple[tuple[str, Outlet], ...]
 
 logger = logging.getLogger(__name__)
-
-
-class GroupSpec(msgspec.Struct, frozen=True):
-    """Which class serves the groups whose name fits a pattern.
-
-    Args:
-        pattern: A pattern of group names, ``*`` for all.
-        kind: Builds a group: a class of an author's, without arguments.
-    """
-
-    pattern: str
-    kind: Callable[[], Group]
 
 
 class Membership:
@@ -70,46 +51,70 @@ class Membership:
     ) -> None:
         self.roster = Roster()
         self.listeners = Listeners()
-        self.specs = specs
         self._hub = hub
-        self._facade = HubFacade(name, hub.address)
         self._wants_presence = wants_presence
-        self.groups: dict[str, Address] = {}
-        """The actors of groups that have members, by name."""
-        self._choosy: dict[str, None] = {}
-        self.everyone = self._spawn_plain(
+        self._actors = GroupActors(hub, name, specs, self._members)
+        self.groups = self._actors.all
+        """The actors of groups that have members, by name; read only."""
+        self.everyone = self._actors.start_plain(
             "of all", lambda: _outlets(self.roster.find(commands.Everyone()))
         )
         self.overheard: Address | None = None
         """Takes all that is published in the hub, while a server listens to it."""
         self.abroad = Abroad(name, directory, self)
         """The peers of this hub."""
+        self.states = GroupStates(hub, name, directory, self.abroad, self.roster)
 
-    def enter(self, entry: Entry, groups: Collection[str]) -> None:
-        """Take in a connection with its first groups."""
+    def configure(self, specs: tuple[GroupSpec, ...]) -> None:
+        """Take other classes, for groups that start anew."""
+        self._actors.specs = specs
+
+    def enter(
+        self, entry: Entry, groups: Collection[str], *, quiet: bool = False
+    ) -> None:
+        """Take in a connection with its first groups.
+
+        Nobody is told of it if it moved in (``quiet``): it is connected already.
+        """
         self.abroad.raises(EVERYONE)
         if entry.user_id:
             self.abroad.raises(commands.ToUser(entry.user_id))
         self.roster.add(entry)
         self.everyone.post(internal.Join(entry.connection_id, entry.outlet))
-        self.listeners.tell("connected", entry)
+        if quiet:
+            self.abroad.moved_in(entry.connection_id)
+        else:
+            self.listeners.tell("connected", entry)
         for group in groups:
-            self.join(entry, group)
+            self.join(entry, group, quiet=quiet)
 
-    def remove(self, connection_id: str) -> Entry | None:
-        """Take out a connection with all its memberships."""
+    def remove(self, connection_id: str, *, quiet: bool = False) -> Entry | None:
+        """Take out a connection with all its memberships.
+
+        Nobody is told of it if it moved out (``quiet``): it is still connected.
+        """
         entry = self.roster.connections.get(connection_id)
         if entry is not None:
-            self.leave_all(entry)
+            self.states.gone(connection_id)
+            self.leave_all(entry, quiet=quiet)
             self.roster.remove(connection_id)
             self.everyone.post(internal.Part(connection_id))
             self.abroad.lowers(EVERYONE)
             if entry.user_id:
                 self.abroad.lowers(commands.ToUser(entry.user_id))
-            self.listeners.tell("disconnected", entry)
+            self.abroad.moved_out(connection_id)
+            if not quiet:
+                self.listeners.tell("disconnected", entry)
         return entry
 
-    def join(self, entry: Entry, name: str, receipt: Receipt | None = None) -> None:
+    def join(
+        self,
+        entry: Entry,
+        name: str,
+        receipt: Receipt | None = None,
+        *,
+        quiet: bool = False,
+    ) -> None:
         """Add a membership; the group pays the receipt once it has effect."""
         key = commands.ToGroup(name)
         self.abroad.raises(key)
@@ -117,21 +122,36 @@ class Membership:
         if not self.roster.join(entry, name):
             self._pay_unchanged(receipt)
             return
-        group = self._group(name)
+        group = self._actors.get(name)
         group.post(
-            internal.Join(entry.connection_id, entry.outlet, receipt, entry.user_id)
+            internal.Join(
+                entry.connection_id,
+                entry.outlet,
+                receipt,
+                entry.user_id,
+                quiet=quiet,
+            )
         )
-        if name not in self._choosy:
+        if not (quiet or self._actors.chooses(name)):
             self._announce("joined", entry, name)
 
-    def leave(self, entry: Entry, name: str, receipt: Receipt | None = None) -> None:
+    def leave(
+        self,
+        entry: Entry,
+        name: str,
+        receipt: Receipt | None = None,
+        *,
+        quiet: bool = False,
+    ) -> None:
         """End a membership; the group pays the receipt once it has effect."""
         if not self.roster.leave(entry, name):
             self._pay_unchanged(receipt)
             return
+        self.states.left(entry.connection_id, name)
         self.groups[name].post(internal.Part(entry.connection_id, receipt))
         self._end_if_empty(name)
-        self._announce("left", entry, name)
+        if not quiet:
+            self._announce("left", entry, name)
 
     def _pay_unchanged(self, receipt: Receipt | None) -> None:
         """Pay for what is so already, behind an earlier change that made it so."""
@@ -139,10 +159,10 @@ class Membership:
             self._hub.dispatcher.settle()
             receipt.pay()
 
-    def leave_all(self, entry: Entry) -> None:
+    def leave_all(self, entry: Entry, *, quiet: bool = False) -> None:
         """End all memberships of a connection."""
         for group in tuple(entry.groups):
-            self.leave(entry, group)
+            self.leave(entry, group, quiet=quiet)
 
     def change(self, command: commands.AddToGroup | commands.RemoveFromGroup) -> None:
         """Change memberships of a target; the last one's group pays the receipt."""
@@ -184,7 +204,8 @@ class Membership:
         if entry is None or verdict.group not in entry.groups:
             return  # it left before it was decided upon
         if verdict.taken:
-            self._announce("joined", entry, verdict.group)
+            if not verdict.quiet:
+                self._announce("joined", entry, verdict.group)
         else:
             self.roster.leave(entry, verdict.group)
             self._end_if_empty(verdict.group)
@@ -222,10 +243,10 @@ class Membership:
             return False
         receipt = self.abroad.held(key, tune.receipt)
         if tune.group is not None:
-            group = self._group(tune.group)
+            group = self._actors.get(tune.group)
         else:
             if self.overheard is None:
-                self.overheard = self._spawn_plain(
+                self.overheard = self._actors.start_plain(
                     "of all that is said", lambda: tuple(self.listeners.of(None))
                 )
             group = self.overheard
@@ -253,12 +274,6 @@ class Membership:
             entry.connection.post(told)
         self.listeners.tell(kind, entry, name)
 
-    def _group(self, name: str) -> Address:
-        group = self.groups.get(name)
-        if group is None:
-            group = self.groups[name] = self._spawn(name)
-        return group
-
     def _end_if_empty(self, name: str | None) -> None:
         """End a group that nobody is in and no server listens to."""
         if self.listeners.of(name):
@@ -269,31 +284,8 @@ class Membership:
                 self.overheard = None
                 self.abroad.lowers(OVERHEARD)
         elif not self.roster.members(name):
-            self._choosy.pop(name, None)
-            self.groups.pop(name).end()
+            self._actors.end(name)
             self.abroad.lowers(commands.ToGroup(name))
-
-    def _spawn(self, name: str) -> Address:
-        """Start a group of the class that is configured for its name."""
-        for spec in self.specs:
-            if group_matcher(spec.pattern)(name):
-                return self._spawn_custom(name, spec.kind)
-        return self._spawn_plain(name, lambda: self._members(name))
-
-    def _spawn_plain(self, name: str, members: Callable[[], Members]) -> Address:
-        """Start a group; when it fails, it starts again with whom the roster knows."""
-        return self._hub.spawn(lambda: Group(members(), name), restart=Restart())
-
-    def _spawn_custom(self, name: str, kind: Callable[[], Group]) -> Address:
-        def build() -> Group:
-            group = kind()
-            house = self._hub.address
-            group.furnish(name, self._facade, house, self._members(name))
-            if group.chooses:
-                self._choosy[name] = None
-            return group
-
-        return self._hub.spawn(build, restart=Restart())
 
     def _members(self, name: str) -> Members:
         """Give who is in a group: connections, and servers that listen to it."""

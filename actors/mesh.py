@@ -12,7 +12,7 @@ import msgspec
 from hubbub.actors import link_mail
 from hubbub.actors.dials import Dials
 from hubbub.actors.link import Link
-from hubbub.actors.messages import internal, mesh, peers
+from hubbub.actors.messages import counting, internal, mesh, peers
 from hubbub.actors.reception import Reception
 from hubbub.actors.runtime.actor import LoopActor
 from hubbub.actors.runtime.supervision import Ended, Restart, Restarted
@@ -243,13 +243,13 @@ class Mesh(LoopActor):
                     place for place in endpoints if place not in self._here()
                 )
                 self._look()
-            case peers.Inquire() as inquiry:
+            case counting.Inquire() as inquiry:
                 link = self._links.get(said.gateway)
                 if link is not None:
                     self._inspect(
                         lambda view: link.post(self._siblings.inquired(inquiry, view))
                     )
-            case peers.Counted() as counted:
+            case counting.Counted() as counted:
                 self._siblings.hear(counted)
 
     # Looking for peers.

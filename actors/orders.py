@@ -12,6 +12,8 @@ from hubbub.actors.messages import commands, internal
 from hubbub.actors.share import Shareable, Sharing
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from hubbub.actors.directory import Directory
     from hubbub.actors.membership import Membership
     from hubbub.actors.policy.roster import Entry
@@ -49,6 +51,13 @@ class Orders:
     def carry_out(self, order: Order) -> None:
         """Do what a command wants of those who are here."""
         match order:
+            case (
+                commands.AddToGroup(target=commands.ToConnection(connection_id=name))
+                | commands.RemoveFromGroup(
+                    target=commands.ToConnection(connection_id=name)
+                )
+            ) if self._sharing.has_moved(name):
+                self._sharing.share(order)  # whoever asked us did not know yet
             case commands.AddToGroup() | commands.RemoveFromGroup():
                 self._membership.change(order)
             case commands.AddAllToGroups() | commands.RemoveAllFromGroups():
@@ -63,6 +72,12 @@ class Orders:
                 self._ask_connection(order)
             case _:
                 assert_never(order)
+
+    def entries(self, connection_id: str | None = None) -> Collection[Entry]:
+        """Give the connections that are here, or the one of an id."""
+        if connection_id is None:
+            return self._roster.connections.values()
+        return self._roster.find(commands.ToConnection(connection_id))
 
     def end(self, entry: Entry, end: internal.End) -> None:
         """End a connection; it is out of the roster before this returns."""

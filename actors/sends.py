@@ -46,6 +46,8 @@ class Sends:
         self._hub = hub
         self._membership = membership
         self._roster = membership.roster
+        self.whole = False
+        """Whether a filtered send is not to be sliced."""
         self.sifting = False
         """Whether a filtered send is under way; what comes then must wait."""
 
@@ -86,6 +88,8 @@ class Sends:
         What is published meanwhile waits, so that sends arrive in their order.
         """
         publish, end = sift.publish, sift.start + SLICE
+        if self.whole:
+            end = len(sift.entries)
         self._hub.dispatcher.settle()
         if not sift.start:
             self._give_listeners(publish, sift.parcel)
@@ -141,6 +145,11 @@ def _push(publish: commands.Publish) -> pushes.GroupMessage | pushes.ServerMessa
     target = publish.target
     if type(target) is commands.ToGroup:
         return pushes.GroupMessage(
-            target.name, publish.from_user, publish.payload, publish.metadata
+            target.name,
+            publish.from_user,
+            publish.payload,
+            publish.metadata,
+            publish.ttl,
+            publish.stream,
         )
-    return pushes.ServerMessage(publish.payload, publish.metadata)
+    return pushes.ServerMessage(publish.payload, publish.metadata, publish.ttl)

@@ -47,6 +47,11 @@ class Sharing:
         self._directory = directory
         self._abroad = abroad
 
+    def has_moved(self, connection_id: str) -> bool:
+        """Tell whether a connection that began here is at another gateway."""
+        key = commands.ToConnection(connection_id)
+        return bool(self._abroad.wanted.of(key)) and not self._abroad.has(connection_id)
+
     def share(self, command: Shareable) -> Shareable | None:
         """Forward what is others' part of a command.
 
@@ -89,8 +94,12 @@ class Sharing:
 
     def _elsewhere(self, connection_id: str) -> LinkRef | None:
         """Give the way to a connection's gateway; None if it is ours, or nobody's."""
-        moved = self._wanting(commands.ToConnection(connection_id))
-        return next(iter(moved), self._directory.owner(connection_id))
+        if self._abroad.has(connection_id):
+            return None
+        moved = tuple(self._wanting(commands.ToConnection(connection_id)))
+        if moved:
+            return moved[-1]  # the others have given it away, and not said so yet
+        return self._directory.owner(connection_id)
 
     def _hand_over(
         self, command: Shareable, answer: Ref[Any], owner: LinkRef | None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from hubbub.actors.messages import mesh, peers
+from hubbub.actors.messages import counting, mesh
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -64,17 +64,19 @@ class Siblings:
         self._last = number = self._last + 1
         self._open[number] = _Counting(answer, figures, len(links))
         for link in links:
-            link.post(peers.Inquire(number, setup.site))
+            link.post(counting.Inquire(number, setup.site))
         self._owner.after(PATIENCE, Uncounted(number))
 
-    def inquired(self, inquiry: peers.Inquire, own: mesh.MeshView) -> peers.Counted:
+    def inquired(
+        self, inquiry: counting.Inquire, own: mesh.MeshView
+    ) -> counting.Counted:
         """Answer a peer."""
         setup = self._setup
         if not setup.site or inquiry.site != setup.site:
-            return peers.Counted(inquiry.number, "", b"")
-        return peers.Counted(inquiry.number, setup.worker, setup.figures(own))
+            return counting.Counted(inquiry.number, "", b"")
+        return counting.Counted(inquiry.number, setup.worker, setup.figures(own))
 
-    def hear(self, counted: peers.Counted) -> None:
+    def hear(self, counted: counting.Counted) -> None:
         """Take what a peer counts."""
         counting = self._open.get(counted.number)
         if counting is None:

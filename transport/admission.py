@@ -13,12 +13,20 @@ import msgspec
 
 from hubbub.actors.messages.events import Reject
 from hubbub.actors.messages.internal import Admit, Applicant
+from hubbub.actors.messages.returning import Recover
 from hubbub.actors.policy.names import hub_name, is_group_name
 from hubbub.transport.handshake import endpoints_of, offered, origin_allowed, token_of
 from hubbub.transport.settings import HubSettings
-from hubbub.transport.subprotocols import Agreed, Decode, negotiate, simple
+from hubbub.transport.subprotocols import (
+    Agreed,
+    Decode,
+    negotiate,
+    resume,
+    simple,
+)
 from hubbub.transport.wire import tokens
 from hubbub.transport.wire.audience import client_audience
+from hubbub.transport.wire.reconnection import is_genuine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,11 +56,31 @@ class Admission(msgspec.Struct, frozen=True):
         return negotiate(self.applicant.subprotocols, chosen, self.simple_decode)
 
 
+class Return(msgspec.Struct, frozen=True):
+    """A client with proof that it may have a session back."""
+
+    hub: str
+    settings: HubSettings
+    connection_id: str
+    offered: tuple[str, ...]
+
+    def knock(self, door: Door) -> Recover:
+        """Make the message that asks the gateway for the session."""
+        return Recover(self.hub, self.connection_id, door)
+
+    def agree(self, chosen: str | None) -> Agreed | Reject:
+        """Settle the subprotocol: the session's own, whatever is offered now."""
+        agreed = resume(chosen or "", self.offered)
+        return agreed or Reject(500, "The subprotocol is not spoken here.")
+
+
 class LostSession(msgspec.Struct, frozen=True):
-    """A client that wants to recover a session: let in, then closed with 1008."""
+    """A client that cannot have its session back: let in, then closed with 1008."""
+
+    reason: str
 
 
-Verdict: TypeAlias = Admission | LostSession | Reject
+Verdict: TypeAlias = Admission | Return | LostSession | Reject
 
 
 def admit(handshake: Handshake, settings: Settings, now: float) -> Verdict:
@@ -77,10 +105,10 @@ def admit(handshake: Handshake, settings: Settings, now: float) -> Verdict:
     if hub is None:
         return Reject(400, "The hub name is missing or invalid.")
     hub_settings = settings.hub(hub)
+    if any(query.get("awps_connection_id", ())):
+        return _come_back(handshake, query, hub, hub_settings, settings, now)
     if hub_settings is None:
         return Reject(404, "This hub does not exist here.")
-    if any(query.get("awps_connection_id", ())):
-        return LostSession()
     claims = _identify(handshake, query, hub, settings, hub_settings, now)
     if isinstance(claims, Reject):
         return claims
@@ -106,6 +134,27 @@ def admit(handshake: Handshake, settings: Settings, now: float) -> Verdict:
         handshake.certificates,
     )
     return Admission(hub, hub_settings, applicant, decode)
+
+
+def _come_back(
+    handshake: Handshake,
+    query: dict[str, list[str]],
+    hub: str,
+    hub_settings: HubSettings | None,
+    settings: Settings,
+    now: float,
+) -> Return | LostSession:
+    """Check the proof of a client that wants its session; no access token is needed.
+
+    Nothing about a recovery is an HTTP error (client protocols, recovery request).
+    """
+    connection_id = next(filter(None, query["awps_connection_id"]))
+    token = query.get("awps_reconnection_token", [""])[-1]
+    if hub_settings is None:
+        return LostSession("There is no such hub.")
+    if not is_genuine(token, settings.keys, connection_id, now):
+        return LostSession("The reconnection token is not valid.")
+    return Return(hub, hub_settings, connection_id, offered(handshake))
 
 
 def _group(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from websockets.datastructures import Headers
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
@@ -20,10 +20,12 @@ from websockets.server import ServerProtocol
 from hubbub.actors.messages import requests
 from hubbub.actors.messages.events import Reject
 from hubbub.transport import admission, server_admission
+from hubbub.transport.handshake import offered
 from hubbub.transport.outlet import PatientOutlet, SocketOutlet
 from hubbub.transport.server_admission import ServerAdmission
-from hubbub.transport.session import Session, Terms
+from hubbub.transport.session import Session
 from hubbub.transport.subprotocols import SIMPLE, Agreed
+from hubbub.transport.terms import Terms
 
 if TYPE_CHECKING:
     from websockets.http11 import Response
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from hubbub.actors.runtime.ports import Socket
     from hubbub.transport.front import Front
     from hubbub.transport.handshake import Handshake
+
+_Admitted: TypeAlias = admission.Admission | admission.Return | ServerAdmission
 
 logger = logging.getLogger(__name__)
 _quiet = logging.getLogger("hubbub.websockets")
@@ -60,7 +64,8 @@ class Door(asyncio.Protocol):
         extensions = [_DEFLATE] if front.live.settings.compression else None
         self._handshake = ServerProtocol(extensions=extensions, logger=_quiet)
         self._response: Response | None = None
-        self._admission: admission.Admission | ServerAdmission | None = None
+        self._admission: _Admitted | None = None
+        self._offered: tuple[str, ...] = ()
         self._connection: Ref[Any] | None = None
         self._early = b""
         self._impatient = False
@@ -96,9 +101,13 @@ class Door(asyncio.Protocol):
         match admit(handshake, settings, front.clock()):
             case Reject(status=status, reason=reason):
                 self.reject(status, reason)
-            case admission.LostSession():
-                self._lose(handshake)
-            case admission.Admission() | ServerAdmission() as admitted:
+            case admission.LostSession(reason=reason):
+                self._offered = offered(handshake)
+                self.lose(reason)
+            case (
+                admission.Admission() | admission.Return() | ServerAdmission()
+            ) as admitted:
+                self._offered = offered(handshake)
                 self._admission = admitted
                 front.gateway.post(admitted.knock(self))
 
@@ -122,6 +131,7 @@ class Door(asyncio.Protocol):
             interval = self._front.live.settings.keep_alive
         session = self._let_in(self._terms(agreed, admitted))
         session.begin(interval, self._early)
+        self._front.stats.recovered += isinstance(admitted, admission.Return)
         return session
 
     def reject(self, status: int, reason: str) -> None:
@@ -134,6 +144,21 @@ class Door(asyncio.Protocol):
         body = f"{reason}\n".encode()
         self._transport.write(_head(status, len(body)) + body)
         self._transport.close()
+
+    def lose(self, reason: str) -> None:
+        """Tell a client that there is no session to recover: 101, then 1008.
+
+        An HTTP error would mean "try again" to every official client (client
+        protocols, recovery answer).
+        """
+        if self._gone:
+            return
+        self._front.stats.lost += 1
+        name = self._offered[0] if self._offered else None
+        limits = self._front.live.settings.limits
+        session = self._let_in(Terms(Agreed(name, SIMPLE, _nothing), limits))
+        session.begin(self._front.live.settings.keep_alive, b"")
+        session.close(1008, f"The connection could not be recovered. {reason}")
 
     @property
     def label(self) -> str:
@@ -156,9 +181,7 @@ class Door(asyncio.Protocol):
             self._connection.post(_LEFT)
         self._gone = True
 
-    def _terms(
-        self, agreed: Agreed, admitted: admission.Admission | ServerAdmission
-    ) -> Terms:
+    def _terms(self, agreed: Agreed, admitted: _Admitted) -> Terms:
         limits = self._front.live.settings.limits
         if isinstance(admitted, ServerAdmission):
             return Terms(agreed, limits.of_servers(), is_server=True)
@@ -190,23 +213,6 @@ class Door(asyncio.Protocol):
         self._transport.set_protocol(session)
         self._gone = True  # nobody stands here any more
         return session
-
-    def _lose(self, handshake: Handshake) -> None:
-        """Tell a client that there is no session to recover: 101, then 1008.
-
-        An HTTP error would mean "try again" to every official client (client
-        protocols, recovery answer).
-        """
-        offered = [
-            name.strip()
-            for value in handshake.values("sec-websocket-protocol")
-            for name in value.split(",")
-        ]
-        name = offered[0] if offered else None
-        limits = self._front.live.settings.limits
-        session = self._let_in(Terms(Agreed(name, SIMPLE, _nothing), limits))
-        session.begin(self._front.live.settings.keep_alive, b"")
-        session.close(1008, "The connection could not be recovered.")
 
 
 _LEFT = requests.SocketClosed(1006, "the client left during the handshake")

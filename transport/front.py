@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from hubbub.actors.messages import commands, internal, mesh
+from hubbub.actors.messages import commands, internal, mesh, returning
 from hubbub.actors.runtime.address import Ref
 from hubbub.actors.runtime.dispatcher import Dispatcher
 from hubbub.transport.keepalive import Keepalive
@@ -18,7 +18,13 @@ from hubbub.transport.settings import Live
 class Front(msgspec.Struct, frozen=True):
     """The gateway's address, its turns, its settings, its counters, its clock."""
 
-    gateway: Ref[internal.Admit | internal.AdmitServer | commands.ForHub | mesh.ToMesh]
+    gateway: Ref[
+        internal.Admit
+        | internal.AdmitServer
+        | returning.Recover
+        | commands.ForHub
+        | mesh.ToMesh
+    ]
     dispatcher: Dispatcher
     live: Live
     stats: Stats

@@ -8,14 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from hubbub.actors.authored import ActorSpec, Build, HubActor
+from hubbub.actors.connection import Service
 from hubbub.actors.group import Group
-from hubbub.actors.hub import HubSetup
-from hubbub.actors.membership import GroupSpec
+from hubbub.actors.group_actors import GroupSpec
+from hubbub.actors.hub_mail import HubSetup
+from hubbub.actors.policy.retention import Bounds
 from hubbub.actors.upstream_mail import ServerSetup
 from hubbub.transport.handlers import handler_specs, load_class
+from hubbub.transport.subprotocols import numbering
 
 if TYPE_CHECKING:
-    from hubbub.transport.settings import HubSettings, Live
+    from hubbub.transport.settings import HubSettings, Limits, Live
 
 T = TypeVar("T")
 
@@ -34,7 +37,7 @@ def hub_setup(hub: str, settings: HubSettings, live: Live) -> HubSetup:
     """
     return HubSetup(
         handler_specs(hub, settings, live),
-        live.settings.limits.stash,
+        _service(live.settings.limits),
         ServerSetup(
             settings.servers_first,
             settings.servers_required,
@@ -48,6 +51,19 @@ def hub_setup(hub: str, settings: HubSettings, live: Live) -> HubSetup:
         tuple(
             ActorSpec(path, Build(_load(hub, path, HubActor)))
             for path in settings.actors
+        ),
+        numbering,
+    )
+
+
+def _service(limits: Limits) -> Service:
+    return Service(
+        limits.stash,
+        Bounds(
+            limits.retained_messages,
+            limits.retained_bytes,
+            limits.ack_seconds,
+            limits.recovery_seconds,
         ),
     )
 

@@ -36,6 +36,10 @@ class Stats(msgspec.Struct):
     accepted: int = 0
     received: int = 0
     slow: int = 0
+    recovered: int = 0
+    """Clients that came back to their session."""
+    lost: int = 0
+    """Clients that wanted to, in vain."""
     refused: dict[int, int] = msgspec.field(default_factory=Counter)
     closed: dict[int, int] = msgspec.field(default_factory=Counter)
 
@@ -178,6 +182,18 @@ _FAMILIES = (
         "hubbub_slow_clients",
         "Clients closed because they were behind",
         lambda report: _one(report.stats.slow),
+    ),
+    _Family(
+        CounterMetricFamily,
+        "hubbub_sessions_recovered",
+        "Clients that came back to their session",
+        lambda report: _one(report.stats.recovered),
+    ),
+    _Family(
+        CounterMetricFamily,
+        "hubbub_sessions_lost",
+        "Clients that came back to no session",
+        lambda report: _one(report.stats.lost),
     ),
     _Family(
         CounterMetricFamily,

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
 
-    from hubbub.actors.hub import HubSetup
+    from hubbub.actors.hub_mail import HubSetup
     from hubbub.actors.runtime.address import Address
     from hubbub.actors.runtime.trace import Recorder
     from hubbub.transport.mesh_entry import MeshEntry

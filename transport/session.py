@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from websockets.frames import Opcode
 from websockets.protocol import OPEN
 
 from hubbub.actors.messages import requests
-from hubbub.transport.outlet import SocketOutlet
 from hubbub.transport.reader import Control, Reader, window_bits
-from hubbub.transport.subprotocols import Agreed, codec
+from hubbub.transport.subprotocols import codec
 from hubbub.transport.subprotocols.violation import ProtocolViolation
-from hubbub.transport.wire.frames import close_reason
+from hubbub.transport.wire import reconnection
+from hubbub.transport.wire.frames import close_of, close_reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from hubbub.actors.runtime.address import Ref
     from hubbub.transport.front import Front
-    from hubbub.transport.settings import Limits
+    from hubbub.transport.terms import Terms
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ MESSAGES_PER_TURN = 128
 """Messages read from one socket before others get a turn: a read may bring 30,000."""
 
 _BEHIND, _CONGESTED, _SLICED = 1, 2, 4
+_NORMAL, _POLICY = 1000, 1008
 
 _LINGER = 0.5
 """Seconds to read on after a client broke the protocol, before closing the socket.
@@ -42,15 +44,6 @@ _LINGER = 0.5
 Closing at once with unread bytes would reset the connection, and the client would
 never see the close frame that says what was wrong.
 """
-
-
-class Terms(NamedTuple):
-    """On what terms a socket is open: what is spoken, bounds, how it is written."""
-
-    agreed: Agreed
-    limits: Limits
-    outlet: type[SocketOutlet] = SocketOutlet
-    is_server: bool = False
 
 
 class Session(asyncio.Protocol):
@@ -116,6 +109,11 @@ class Session(asyncio.Protocol):
             self._reader.feed(early)
         asyncio.get_running_loop().call_soon(self._unpause, _SLICED)
 
+    def token(self, connection_id: str) -> str:
+        """Sign a reconnection token for a connection."""
+        keys = self._front.live.settings.keys
+        return reconnection.sign(keys, connection_id, self._front.clock())
+
     # Bytes in.
 
     def data_received(self, data: bytes) -> None:
@@ -155,7 +153,7 @@ class Session(asyncio.Protocol):
         dispatcher = self._front.dispatcher
         if dispatcher.congested:
             self._pause(_CONGESTED)
-            dispatcher.when_relieved(self._relieved)
+            dispatcher.when_relieved(partial(self._unpause, _CONGESTED))
 
     def _control(self, control: Control) -> None:
         protocol = self._protocol
@@ -163,14 +161,11 @@ class Session(asyncio.Protocol):
             case Opcode.PONG:
                 self._expects_pong = False
             case Opcode.CLOSE:
-                close = protocol.close_rcvd
-                code = 1005 if close is None else int(close.code)
-                self._gone(code, "" if close is None else close.reason)
+                code, reason = close_of(protocol.close_rcvd, 1005)
+                self._gone(code, reason, final=code == _NORMAL)
                 self._finish()
             case None:
-                close = protocol.close_sent
-                code = 1002 if close is None else int(close.code)
-                self._break(code, "" if close is None else close.reason)
+                self._break(*close_of(protocol.close_sent, 1002))
             case _:
                 self.outlet.append(control.answer, 0)
 
@@ -189,9 +184,6 @@ class Session(asyncio.Protocol):
     def resume(self) -> None:
         """Read again, if nothing else stands against it."""
         self._unpause(_BEHIND)
-
-    def _relieved(self) -> None:
-        self._unpause(_CONGESTED)
 
     def _pause(self, cause: int) -> None:
         if not self._paused and not self._closing:
@@ -232,15 +224,27 @@ class Session(asyncio.Protocol):
 
     def _too_slow(self) -> None:
         self._front.stats.slow += 1
-        self._abandon(1008, "slow client: too many messages wait for it")
+        self._abandon(_POLICY, "slow client: too many messages wait for it")
 
     def _abandon(self, code: int, reason: str) -> None:
         """Close without the connection's asking."""
         self.outlet.end()
-        self._gone(code, reason)
+        self._gone(code, reason, final=code == _POLICY)
         self.close(code, reason)
 
     # The end.
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing more comes from it."""
+        return self._connection is None or self._decode is None
+
+    def displace(self) -> None:
+        """Cut the socket, silently: another one has taken its place."""
+        self._connection = None
+        self._record(1006, "another socket took its place")
+        self.outlet.end()
+        self._transport.abort()
 
     def close(self, code: int, reason: str) -> None:
         """Flush, then close with a code and a reason; harmless when closed."""
@@ -297,12 +301,16 @@ class Session(asyncio.Protocol):
         self._front.stats.open -= 1
         self._front.stats.servers -= self._is_server
 
-    def _gone(self, code: int, reason: str) -> None:
-        """Tell the connection, once, that nothing more will come."""
+    def _gone(self, code: int, reason: str, *, final: bool = False) -> None:
+        """Tell the connection, once, that nothing more will come.
+
+        Only a client that says goodbye (1000), or is too slow, gives up its session
+        (client protocols, 5.3).
+        """
         connection, self._connection = self._connection, None
         if connection is not None:
             self._record(code, reason)
-            connection.post(requests.SocketClosed(code, reason))
+            connection.post(requests.SocketClosed(code, reason, final))
 
     def _record(self, code: int, reason: str) -> None:
         if not self._recorded:

@@ -97,6 +97,14 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Bytes that may wait for a slow client before it is closed."""
     stash: int = 100
     """Requests that may wait behind an event before reading pauses."""
+    recovery_seconds: float = 60.0
+    """How long a reliable session waits for its client to come back."""
+    retained_messages: int = 1000
+    """Messages kept for a reliable client while it is away, or does not acknowledge."""
+    retained_bytes: int = 16 << 20
+    """Bytes kept for a reliable client until it acknowledges them."""
+    ack_seconds: float = 10.0
+    """Time for a reliable client to acknowledge once too many messages are kept."""
     close_seconds: float = 5.0
     """Longest wait for a client to answer a close frame."""
     connections: int = 1_000_000

@@ -11,25 +11,30 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
-from hubbub.actors.messages import commands, events, internal, mesh, pushes, servers
+from hubbub.actors.messages import (
+    commands,
+    events,
+    internal,
+    mesh,
+    pushes,
+    returning,
+    servers,
+)
 from hubbub.actors.runtime.trace import Party, speaker, speaking
+from hubbub.transport.trace_codec import TracedCodec, traced
 from hubbub.transport.trace_details import short_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from hubbub.actors.runtime.address import Ref
     from hubbub.actors.runtime.ports import AnyPush, Codec, Door, Outlet, Socket
     from hubbub.actors.runtime.trace import Recorder
 
-_REMEMBERED = 64 * 1024 * 1024
-"""Bytes of frames whose pushes a codec knows: more than any round makes."""
-
-_MEDIUM, _LARGE = 126, 127
-
-
 ToGateway: TypeAlias = (
-    internal.Admit | internal.AdmitServer | commands.ForHub | mesh.ToMesh
+    internal.Admit
+    | internal.AdmitServer
+    | returning.Recover
+    | commands.ForHub
+    | mesh.ToMesh
 )
 
 
@@ -73,11 +78,15 @@ class Entrance:
                 user_id = applicant.user_id
                 label = f"client {user_id}" if user_id else "a client"
                 outsider = Party("client", label)
+            case returning.Recover(connection_id=connection_id):
+                outsider = Party("client", f"client {short_id(connection_id)}")
             case internal.AdmitServer():
                 outsider = Party("server", "a server")
             case _:
                 pass
-        if isinstance(message, internal.Admit | internal.AdmitServer):
+        if isinstance(
+            message, internal.Admit | internal.AdmitServer | returning.Recover
+        ):
             door = TracedDoor(message.door, outsider, self)
             message = msgspec.structs.replace(message, door=door)
         with speaking(outsider):
@@ -91,7 +100,7 @@ class Entrance:
         """Give the one stand-in of a codec: its identity is a key too."""
         found = self._codecs.get(codec)
         if found is None:
-            found = self._codecs[codec] = TracedCodec(codec)
+            found = self._codecs[codec] = traced(codec)
         return found
 
 
@@ -121,6 +130,11 @@ class TracedDoor:
         self._entrance.record(self._outsider, Rejected(status, reason))
         self.door.reject(status, reason)
 
+    def lose(self, reason: str) -> None:
+        """Tell a client that its session cannot be recovered."""
+        self._entrance.record(self._outsider, Closed(1008, reason))
+        self.door.lose(reason)
+
 
 class _Voice:
     """An actor's address as the session of its client or server has it."""
@@ -142,6 +156,20 @@ class TracedSocket:
         self._outsider = outsider
         self._entrance = entrance
         self.outlet = TracedOutlet(socket.outlet, outsider, entrance)
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing more comes from it."""
+        return self._socket.gone
+
+    def token(self, connection_id: str) -> str:
+        """Sign a reconnection token."""
+        return self._socket.token(connection_id)
+
+    def displace(self) -> None:
+        """Cut the socket."""
+        self._entrance.record(self._outsider, Closed(1006, "displaced"))
+        self._socket.displace()
 
     def close(self, code: int, reason: str) -> None:
         """Flush, then close."""
@@ -185,42 +213,3 @@ class TracedOutlet:
         block = self.codec.encode(push)
         if block:
             self.append(block, 1)
-
-
-class TracedCodec:
-    """A codec that remembers which push a frame was made of."""
-
-    def __init__(self, codec: Codec) -> None:
-        self._codec = codec
-        self._pushes: dict[bytes, AnyPush] = {}
-        self._size = 0
-
-    def encode(self, push: AnyPush) -> bytes:
-        """Turn a push into bytes."""
-        frame = self._codec.encode(push)
-        if frame and frame not in self._pushes:
-            self._pushes[frame] = push
-            self._size += len(frame)
-            while self._size > _REMEMBERED:
-                oldest = next(iter(self._pushes))
-                del self._pushes[oldest]
-                self._size -= len(oldest)
-        return frame
-
-    def read(self, block: bytes) -> list[AnyPush]:
-        """Give the pushes of a block, in order."""
-        known = self._pushes
-        return [known[frame] for frame in _frames(block) if frame in known]
-
-
-def _frames(block: bytes) -> Iterator[bytes]:
-    """Take a block apart; frames from server to client have no mask (RFC 6455 5.2)."""
-    start = 0
-    while start + 1 < len(block):
-        length, head = block[start + 1], 2
-        if length in {_MEDIUM, _LARGE}:
-            head = 4 if length == _MEDIUM else 10
-            length = int.from_bytes(block[start + 2 : start + head])
-        end = start + head + length
-        yield block[start:end]
-        start = end

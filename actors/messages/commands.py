@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeAlias
 
 import msgspec
 
-from hubbub.actors.messages.payload import Metadata, Payload
+from hubbub.actors.messages.payload import Metadata, Payload, StreamMark
 from hubbub.actors.runtime.address import Ref
 
 
@@ -116,6 +116,7 @@ class Publish(msgspec.Struct, frozen=True, gc=False):
     exclude: tuple[str, ...] = ()
     where: Where | None = None
     receipt: Receipt | None = None
+    stream: StreamMark | None = None
 
 
 class AddToGroup(msgspec.Struct, frozen=True, gc=False):

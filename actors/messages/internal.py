@@ -6,7 +6,15 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from hubbub.actors.messages import commands, events, peers, requests, servers
+from hubbub.actors.messages import (
+    commands,
+    events,
+    peers,
+    requests,
+    returning,
+    servers,
+    states,
+)
 from hubbub.actors.messages.events import Certificate, Values
 from hubbub.actors.messages.pushes import Push
 from hubbub.actors.runtime.address import Ref
@@ -35,13 +43,17 @@ class Admit(msgspec.Struct, frozen=True, gc=False):
 
 
 class Enter(msgspec.Struct, frozen=True, gc=False):
-    """A connection is accepted and takes its place in the roster and its groups."""
+    """A connection is accepted and takes its place in the roster and its groups.
+
+    ``moved`` says that its session was another gateway's: nobody is told it connects.
+    """
 
     connection_id: str
     user_id: str | None
     outlet: Outlet
     connection: Ref[ToConnectionActor]
     groups: tuple[str, ...]
+    moved: bool = False
 
 
 class Gone(msgspec.Struct, frozen=True, gc=False):
@@ -66,6 +78,8 @@ class Join(msgspec.Struct, frozen=True, gc=False):
     receipt: commands.Receipt | None = None
     user_id: str | None = None
     listens: bool = False
+    quiet: bool = False
+    """Whether nobody is to be told: its session was a member elsewhere."""
 
 
 class Part(msgspec.Struct, frozen=True, gc=False):
@@ -81,6 +95,7 @@ class Admitted(msgspec.Struct, frozen=True, gc=False):
     connection_id: str
     group: str
     taken: bool
+    quiet: bool = False
 
 
 class AdmitServer(msgspec.Struct, frozen=True, gc=False):
@@ -187,6 +202,8 @@ class Relayed(msgspec.Struct, frozen=True, gc=False):
     """A peer's command, to be carried out on what is here, and passed on to nobody."""
 
     command: commands.Command
+    origin: Ref[Any]
+    """The peer's link."""
 
 
 class Asked(msgspec.Struct, frozen=True, gc=False):
@@ -241,11 +258,13 @@ ToConnectionActor: TypeAlias = (
     | Permissive
     | Attention
     | Expected
+    | returning.ToSession
 )
 ToHubActor: TypeAlias = (
     commands.Command
     | Admit
     | Enter
+    | returning.OfMoves
     | Gone
     | Drain
     | AdmitServer
@@ -254,5 +273,6 @@ ToHubActor: TypeAlias = (
     | Attention
     | Admitted
     | Expect
+    | states.ToHub
     | FromLink
 )

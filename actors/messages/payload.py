@@ -36,3 +36,28 @@ Payload: TypeAlias = Text | Json | Binary | Protobuf
 
 Metadata: TypeAlias = Mapping[str, str]
 """Names and values that travel with a message (client protocols, metadata)."""
+
+
+class StreamError(msgspec.Struct, frozen=True, gc=False):
+    """Why a stream ended early.
+
+    ``name`` is ``UserError`` where the publisher says so, or the gateway's own word
+    (client protocols, streaming to a group).
+    """
+
+    name: str
+    message: str | None = None
+    user_error_code: str | None = None
+
+
+class StreamMark(msgspec.Struct, frozen=True, gc=False):
+    """Which part of which stream a message to a group is; the last one ends it."""
+
+    stream_id: str
+    sequence_id: int
+    end: bool = False
+    error: StreamError | None = None
+
+
+State: TypeAlias = Mapping[str, str]
+"""What a client says of itself in a group (client protocols, group state)."""

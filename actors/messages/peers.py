@@ -12,7 +12,14 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from hubbub.actors.messages import commands, events, servers
+from hubbub.actors.messages import (
+    commands,
+    counting,
+    events,
+    moving,
+    servers,
+    states,
+)
 
 VERSION: Final = 1
 """Of this vocabulary; gateways of another version are refused."""
@@ -25,9 +32,10 @@ class Overheard(msgspec.Struct, frozen=True, gc=False):
     """All that is published in the hub: a server listens to it."""
 
 
-Key: TypeAlias = commands.Target | Overheard
+Key: TypeAlias = commands.Target | Overheard | states.StateOf
 """A group that has a member or a listening server; a user that is connected; a
-connection that moved in from another gateway; ``Everyone`` when any client is here."""
+connection that moved in from another gateway; ``Everyone`` when any client is here; a
+group of which a client watches the states."""
 
 
 # Messages: the letters in a batch.
@@ -91,7 +99,15 @@ class Watch(msgspec.Struct, frozen=True, gc=False):
     groups: tuple[str, ...]
 
 
-Shared: TypeAlias = commands.Command | Attach | Retire | Watch
+Shared: TypeAlias = (
+    commands.Command
+    | Attach
+    | Retire
+    | Watch
+    | moving.Fetch
+    | moving.Offer
+    | states.ListStates
+)
 """What is asked of a hub elsewhere."""
 
 
@@ -113,7 +129,13 @@ class Declined(msgspec.Struct, frozen=True, gc=False):
 
 
 Value: TypeAlias = (
-    bool | commands.MemberPage | commands.Verdict | Declined | commands.Unavailable
+    bool
+    | moving.Offered
+    | commands.MemberPage
+    | commands.Verdict
+    | Declined
+    | commands.Unavailable
+    | states.StatePage
 )
 """What a call comes to: of a command, whether its target was found."""
 
@@ -177,21 +199,6 @@ class Acquaintances(msgspec.Struct, frozen=True, gc=False):
     endpoints: tuple[str, ...]
 
 
-class Inquire(msgspec.Struct, frozen=True, gc=False):
-    """Tell what you count, if you belong to the same machine's workers."""
-
-    number: int
-    site: str
-
-
-class Counted(msgspec.Struct, frozen=True, gc=False):
-    """What a gateway counts: its worker's name, and a document of its own making."""
-
-    number: int
-    worker: str
-    figures: bytes
-
-
 class Goodbye(msgspec.Struct, frozen=True, gc=False):
     """The sender ends in order: nothing follows, and nothing is lost."""
 
@@ -209,9 +216,11 @@ Message: TypeAlias = (
     | Withdraw
     | Outcome
     | Told
+    | states.StateNews
+    | moving.Migration
     | Acquaintances
-    | Inquire
-    | Counted
+    | counting.Inquire
+    | counting.Counted
     | Goodbye
 )
 

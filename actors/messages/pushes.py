@@ -7,7 +7,13 @@ from typing import TypeAlias
 
 import msgspec
 
-from hubbub.actors.messages.payload import Metadata, Payload
+from hubbub.actors.messages.payload import (
+    Metadata,
+    Payload,
+    State,
+    StreamError,
+    StreamMark,
+)
 
 
 class AckName(enum.StrEnum):
@@ -41,19 +47,25 @@ class Disconnected(msgspec.Struct, frozen=True, gc=False):
 
 
 class GroupMessage(msgspec.Struct, frozen=True, gc=False):
-    """A message published to a group; no ``from_user`` when a server or nobody sent."""
+    """A message published to a group; no ``from_user`` when a server or nobody sent.
+
+    ``ttl`` is how many seconds it may wait for a client that is away, 0 for no limit.
+    """
 
     group: str
     from_user: str | None
     payload: Payload
     metadata: Metadata | None = None
+    ttl: int = 0
+    stream: StreamMark | None = None
 
 
 class ServerMessage(msgspec.Struct, frozen=True, gc=False):
-    """A message from a server, to this client or to everybody."""
+    """A message from a server, to this client or to everybody; ``ttl`` as above."""
 
     payload: Payload
     metadata: Metadata | None = None
+    ttl: int = 0
 
 
 class Ack(msgspec.Struct, frozen=True, gc=False):
@@ -75,4 +87,73 @@ class Pong(msgspec.Struct, frozen=True, gc=False):
     """The sign of life that was asked for."""
 
 
-Push: TypeAlias = GroupMessage | ServerMessage | Ack | Pong | Connected | Disconnected
+class InvokeResponse(msgspec.Struct, frozen=True, gc=False):
+    """What an invocation came to; neither payload nor error is success with nothing."""
+
+    invocation_id: str
+    payload: Payload | None = None
+    error: AckError | None = None
+
+
+class StreamAck(msgspec.Struct, frozen=True, gc=False):
+    """All parts of a stream before the expected one are published."""
+
+    stream_id: str
+    expected: int
+
+
+class StreamNack(msgspec.Struct, frozen=True, gc=False):
+    """A part of a stream was not published: its number is too high."""
+
+    stream_id: str
+    expected: int
+    name: str = "InvalidSequenceId"
+
+
+class StreamClosed(msgspec.Struct, frozen=True, gc=False):
+    """A stream is over, for its publisher; no error when it was ended in order."""
+
+    stream_id: str
+    error: StreamError | None = None
+
+
+class StateItem(msgspec.Struct, frozen=True, gc=False):
+    """What one connection says of itself in a group; no ``state`` when it is cleared.
+
+    ``updated_at`` is Unix time in milliseconds, and grows with every change.
+    """
+
+    connection_id: str
+    user_id: str | None
+    state: State | None
+    updated_at: int
+
+
+class GroupStateSnapshot(msgspec.Struct, frozen=True, gc=False):
+    """All that is said in a group, in place of what was known before."""
+
+    group: str
+    items: tuple[StateItem, ...]
+
+
+class GroupStateUpdate(msgspec.Struct, frozen=True, gc=False):
+    """What has changed of it."""
+
+    group: str
+    items: tuple[StateItem, ...]
+
+
+Push: TypeAlias = (
+    GroupMessage
+    | ServerMessage
+    | Ack
+    | Pong
+    | Connected
+    | Disconnected
+    | InvokeResponse
+    | StreamAck
+    | StreamNack
+    | StreamClosed
+    | GroupStateSnapshot
+    | GroupStateUpdate
+)

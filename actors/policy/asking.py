@@ -15,7 +15,7 @@ from hubbub.actors.policy.waiting import Pending, Wish
 if TYPE_CHECKING:
     from hubbub.actors.messages.internal import Attention
 
-Question: TypeAlias = Wish | requests.SendEvent | requests.SendFrame
+Question: TypeAlias = Wish | requests.SendEvent | requests.SendFrame | requests.Invoke
 
 
 def is_intercepted(wish: Wish, attention: Attention) -> bool:
@@ -32,6 +32,8 @@ def pending(request: Question, event_id: int) -> Pending:
             return Pending(event_id, ack_id)
         case requests.SendFrame():
             return Pending(event_id, fatal=True)
+        case requests.Invoke(invocation_id=name):
+            return Pending(event_id, invocation=name)
         case requests.PublishFrame():
             return Pending(event_id, wish=request)
         case requests.SendToGroup(ack_id=ack_id) | requests.JoinGroup(ack_id=ack_id):
@@ -41,7 +43,10 @@ def pending(request: Question, event_id: int) -> Pending:
 def event(client: events.Client, event_id: int, request: Question) -> events.Blocking:
     """Ask what a request comes to, or whether a client may have its wish."""
     match request:
-        case requests.SendEvent(event=name, payload=payload, metadata=metadata):
+        case (
+            requests.SendEvent(event=name, payload=payload, metadata=metadata)
+            | requests.Invoke(event=name, payload=payload, metadata=metadata)
+        ):
             return events.UserEvent(client, event_id, name, payload, metadata)
         case requests.SendFrame(payload=payload):
             return events.UserEvent(client, event_id, "message", payload)

@@ -18,6 +18,10 @@ class AckHistory:
         """Tell whether a request of this id has been carried out."""
         return self._ids is not None and ack_id in self._ids
 
+    def export(self) -> tuple[int, ...]:
+        """Give the ids, the oldest first."""
+        return tuple(self._ids or ())
+
     def record(self, ack_id: int) -> None:
         """Remember the id of a request that succeeded."""
         ids = self._ids

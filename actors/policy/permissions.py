@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from hubbub.actors.messages.commands import Permission
+from hubbub.actors.messages.sessions import Rights
 from hubbub.actors.policy.names import is_group_name
 from hubbub.actors.policy.patterns import Pattern, PatternError, role_pattern
 
@@ -80,16 +81,32 @@ class Permissions:
             rules, scope = self._join, self._charter.join
         if rules and (ruled := rules.get(group)) is not None:
             return ruled
-        if scope.everything or group in scope.names:
-            return True
-        for pattern in scope.patterns:  # noqa: SIM110 (any() costs 1 us more)
-            if pattern.matches(group):
-                return True
-        return False
+        return _covers(scope, group)
 
-    def allows_role(self, name: str) -> bool:
-        """Tell whether a role without a group, such as `GET_GROUP_STATE`, is there."""
-        return name in self._charter.roles
+    def allows_role(self, name: str, group: str | None = None) -> bool:
+        """Tell whether a role is there, for all groups or for this one.
+
+        Of roles that nobody grants or revokes at run time: `SEND_TO_ALL`,
+        `GET_GROUP_STATE` and `SET_GROUP_STATE`, which may name a group or a pattern as
+        others do (client protocols, roles).
+        """
+        roles = self._charter.roles
+        if name in roles:
+            return True
+        return group is not None and _covers(_role_scope(roles, name), group)
+
+    def export(self) -> Rights:
+        """Give the roles, and what was granted and revoked since."""
+        return Rights(self.roles, self._send, self._join)
+
+    def restore(self, rights: Rights) -> None:
+        """Take over what was granted and revoked elsewhere."""
+        for permission, rules in (
+            (_SEND, rights.send),
+            (Permission.JOIN_LEAVE_GROUP, rights.join),
+        ):
+            for group, allowed in rules.items():
+                self._rule(permission, group, allowed)
 
     def grant(self, permission: Permission, group: str) -> bool:
         """Permit literally this group; False when the table is full."""
@@ -110,6 +127,20 @@ class Permissions:
         else:
             self._join = {group: allowed}
         return True
+
+
+def _covers(scope: _Scope, group: str) -> bool:
+    if scope.everything or group in scope.names:
+        return True
+    for pattern in scope.patterns:  # noqa: SIM110 (any() costs 1 us more)
+        if pattern.matches(group):
+            return True
+    return False
+
+
+@lru_cache(maxsize=1024)
+def _role_scope(roles: tuple[str, ...], name: str) -> _Scope:
+    return _scope(roles, name)
 
 
 @lru_cache(maxsize=1024)

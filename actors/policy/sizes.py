@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from hubbub.actors.messages import commands, events, payload, peers
+from hubbub.actors.messages import (
+    commands,
+    counting,
+    events,
+    moving,
+    payload,
+    peers,
+    sessions,
+    states,
+)
+
+if TYPE_CHECKING:
+    from hubbub.actors.messages.pushes import StateItem
 
 OVERHEAD: Final = 64
 """Bytes that a message takes besides what users wrote."""
@@ -24,16 +36,31 @@ def size_of(message: peers.Message) -> int:
             return OVERHEAD * (1 + len(rules)) + texts
         case peers.Return(value=commands.MemberPage(members=members)):
             return OVERHEAD * (1 + 2 * len(members))
+        case (
+            peers.Return(value=states.StatePage(items=items))
+            | states.StateNews(items=items)
+        ):
+            return OVERHEAD + sum(map(size_of_state, items))
         case peers.Give(event=event):
             return OVERHEAD + _of_event(event)
         case peers.Outcome(outcome=events.Respond(payload=carried)):
             return OVERHEAD + _of_payload(carried)
         case peers.Outcome(outcome=events.Allow(payload=carried)):
             return OVERHEAD + _of_payload(carried)
-        case peers.Counted(figures=figures):
+        case moving.Handed(session=sessions.Session(mail=mail)):
+            return OVERHEAD * (8 + len(mail.bodies)) + sum(
+                len(data) for data, _ in mail.bodies
+            )
+        case counting.Counted(figures=figures):
             return OVERHEAD + len(figures)
         case _:
             return OVERHEAD
+
+
+def size_of_state(item: StateItem) -> int:
+    """Tell how many bytes it takes what a connection says of itself."""
+    state = item.state or {}
+    return 2 * OVERHEAD + sum(len(key) + len(said) for key, said in state.items())
 
 
 def _of_payload(carried: payload.Payload | None) -> int:

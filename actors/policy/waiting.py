@@ -20,13 +20,16 @@ class Pending(msgspec.Struct, frozen=True):
     """The event whose answer a connection waits for.
 
     ``fatal`` tells that its failure ends the connection; ``wish`` is what is carried
-    out when it is allowed.
+    out when it is allowed; ``invocation`` is the one it answers, unless that was
+    cancelled.
     """
 
     event_id: int
     ack_id: int | None = None
     fatal: bool = False
     wish: Wish | None = None
+    invocation: str | None = None
+    cancelled: bool = False
 
 
 class Waiting:
@@ -37,17 +40,25 @@ class Waiting:
             come: what was read before the pause took effect.
     """
 
-    __slots__ = ("_limit", "_stash", "pending")
+    __slots__ = ("_limit", "_stash", "last", "pending")
 
     def __init__(self, limit: int) -> None:
         self.pending: Pending | None = None
+        self.last: requests.SocketClosed | requests.Broken | None = None
+        """The end of the client's requests, once it is behind those that wait."""
         self._limit = limit
         self._stash: deque[Request] | None = None
 
     @property
     def wishes(self) -> bool:
-        """Whether something is to be carried out once the answer is there."""
-        return self.pending is not None and self.pending.wish is not None
+        """Whether something is yet to be carried out: now, or once it is allowed."""
+        pending = self.pending
+        return bool(self._stash) or (pending is not None and pending.wish is not None)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is under way and nothing waits."""
+        return self.pending is None and not self._stash
 
     @property
     def stashed(self) -> bool:
@@ -72,6 +83,20 @@ class Waiting:
             self._stash = deque()
         self._stash.append(request)
         return len(self._stash) == self._limit
+
+    def cancel(self, invocation_id: str) -> None:
+        """Let an invocation be asked in vain, or not at all if it still waits."""
+        pending = self.pending
+        if pending is not None and pending.invocation == invocation_id:
+            self.pending = msgspec.structs.replace(pending, cancelled=True)
+            return
+        for request in self._stash or ():
+            if (
+                isinstance(request, requests.Invoke)
+                and request.invocation_id == invocation_id
+            ):
+                self._stash.remove(request)  # type: ignore[union-attr] # it is in it
+                return
 
     def next(self) -> Request | None:
         """Take the oldest request, unless an event is waited for."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections import deque
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
@@ -43,6 +44,7 @@ class Dispatcher:
         chance: Source of ids and jitter.
         order: Chooses who is next of so many that are ready (an index); None takes
             the one that waits longest. A simulation plays other orders with it.
+        wall: Gives Unix time in seconds, for what people and clients are shown.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Dispatcher:
         writes: int = 500,
         chance: random.Random | None = None,
         order: Callable[[int], int] | None = None,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self.thread = get_ident()
         self.random = chance or random.SystemRandom()
@@ -69,6 +72,7 @@ class Dispatcher:
         self._holds: dict[object, None] = {}
         self._scheduled = False
         self.now = loop.time
+        self.wall = wall
 
     # What actors, mailboxes, groups and outlets ask for.
 

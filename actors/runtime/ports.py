@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
 
     from hubbub.actors.messages.events import Reject
     from hubbub.actors.messages.peers import FromWire, Packet
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from hubbub.actors.runtime.address import Ref
 
     AnyPush: TypeAlias = Push | ServerPush
+    Block: TypeAlias = Any
+    """Bytes ready for a socket; or, where messages are numbered, ``Numberable``."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -76,8 +78,57 @@ class Codec(Protocol):
     Its identity is the key under which encodings are shared.
     """
 
-    def encode(self, push: AnyPush) -> bytes:
-        """Turn a push into bytes ready for the socket; empty says nothing."""
+    def encode(self, push: AnyPush) -> Any:
+        """Turn a push into a frame, in a form of the codec's own; falsy says nothing.
+
+        Without numbers it is bytes ready for the socket.
+        """
+
+    def join(self, frames: list[Any]) -> Block:
+        """Make one block of frames, to be given to many outlets."""
+
+
+class Letters(Protocol):
+    """Messages without a number, as they are kept until they are acknowledged."""
+
+    count: int
+    size: int
+    """Bytes of all of them."""
+    ttls: bool
+    """Whether one of them may not wait for ever."""
+
+    @property
+    def bodies(self) -> Sequence[tuple[bytes, int]]:
+        """Each message, and how many seconds it may wait (0: no limit)."""
+
+    def numbered(self, first: int, after: int = 0) -> bytes:
+        """Give bytes ready for the socket: messages numbered from ``first`` on.
+
+        Those of the number ``after`` and below are left out.
+        """
+
+
+class Numberable(Protocol):
+    """A block of messages that each recipient gets under numbers of its own."""
+
+    count: int
+
+    @property
+    def letters(self) -> Letters:
+        """The messages, to be kept."""
+
+    def numbered(self, first: int) -> bytes:
+        """Give bytes ready for the socket, the first message under this number."""
+
+
+class NumberingCodec(Codec, Protocol):
+    """The codec of a reliable subprotocol: its blocks are ``Numberable``."""
+
+    numbers: bool
+    """True; a codec without this attribute numbers nothing."""
+
+    def restore(self, bodies: Sequence[tuple[bytes, int]]) -> Letters:
+        """Give messages the form they are kept in, each with its ttl."""
 
 
 class Outlet(Protocol):
@@ -91,8 +142,8 @@ class Outlet(Protocol):
     def subprotocol(self) -> str | None:
         """The negotiated name as the client spells it; None for a simple client."""
 
-    def append(self, block: bytes, count: int) -> None:
-        """Queue bytes that hold so many messages."""
+    def append(self, block: Any, count: int) -> None:
+        """Queue a block of its codec's, which holds so many messages."""
 
     def post(self, push: AnyPush, /) -> None:
         """Encode and queue one push: an outlet is a reference that takes pushes."""
@@ -123,6 +174,9 @@ class Door(Protocol):
     def reject(self, status: int, reason: str) -> None:
         """Refuse the handshake with an HTTP status; harmless when it is over."""
 
+    def lose(self, reason: str) -> None:
+        """Tell a client that its session cannot be recovered: let in, then 1008."""
+
 
 class Socket(Protocol):
     """An open socket as the connection or the attached server sees it."""
@@ -131,8 +185,18 @@ class Socket(Protocol):
     def outlet(self) -> Outlet:
         """Where pushes go."""
 
+    @property
+    def gone(self) -> bool:
+        """Whether nothing more comes from it."""
+
+    def token(self, connection_id: str) -> str:
+        """Sign a reconnection token for a connection."""
+
     def close(self, code: int, reason: str) -> None:
         """Flush, then close with a code and a reason; harmless when closed."""
+
+    def displace(self) -> None:
+        """Cut the socket, silently: another one has taken its place."""
 
     def pause(self) -> None:
         """Stop reading, because this connection is behind."""

@@ -9,7 +9,7 @@ import pytest
 
 from hubbub.actors import Group, HubActor, Member, Text, ToGroup, events
 from hubbub.actors.authored import ActorSpec, Build
-from hubbub.actors.membership import GroupSpec
+from hubbub.actors.group_actors import GroupSpec
 from hubbub.actors.messages import commands, pushes, requests
 from hubbub.actors.messages.servers import Listen
 from support.fakes import FakeSocket, Probe, Stage, hub_on_virtual_time

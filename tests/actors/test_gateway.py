@@ -6,8 +6,9 @@ import logging
 
 import pytest
 
+from hubbub.actors.connection import Service
 from hubbub.actors.gateway import Gateway, Reconfigure
-from hubbub.actors.hub import HubSetup
+from hubbub.actors.hub_mail import HubSetup
 from hubbub.actors.messages import commands, events, internal, requests
 from hubbub.actors.messages import payload as payloads
 from hubbub.actors.runtime import supervision
@@ -95,7 +96,7 @@ def test_a_reconfiguration_lets_events_under_way_end_with_their_handler(
 def test_a_new_bound_of_the_stash_holds_for_new_clients(stage: Stage) -> None:
     socket = stage.join()
     setup = stage._actor(stage.hub())._setup
-    stage.gateway.post(Reconfigure(lambda _: HubSetup(setup.handlers, stash=2)))
+    stage.gateway.post(Reconfigure(lambda _: HubSetup(setup.handlers, Service(stash=2))))
     stage.settle()
     late = stage.join()
     for client in (socket, late):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubbub.sdk import (
+    JSON_V1,
     Backoff,
     ClosedError,
     ConnectError,
@@ -140,7 +141,7 @@ async def test_a_token_that_is_refused_later_ends_the_client(
     place = urls[1].partition("?")[0]
     good, bad = urls[1], f"{place}?{urls[0].partition('?')[2]}"
     answers = [good, bad]
-    ann = WebPubSubClient(lambda: answers.pop(0))
+    ann = WebPubSubClient(lambda: answers.pop(0), JSON_V1)
     async with ann:
         waiting = asyncio.create_task(anext(ann.messages()))
         await asyncio.sleep(0)

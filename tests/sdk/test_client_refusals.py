@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hubbub.sdk import (
+    JSON_V1,
     Backoff,
     ClosedError,
     ConnectError,
@@ -242,7 +243,7 @@ async def test_a_provider_that_fails_for_a_while_is_asked_again() -> None:
                 case Exception() as error:
                     raise error
 
-        async with WebPubSubClient(provide, backoff=QUICK) as client:
+        async with WebPubSubClient(provide, JSON_V1, backoff=QUICK) as client:
             states = client.states()
             while await states.next(SECONDS) != Online("c2", "u"):
                 pass

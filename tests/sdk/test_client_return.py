@@ -1,4 +1,7 @@
-"""How a client comes back, and what becomes of what was under way."""
+"""How a client comes back with a new connection, and what was under way meanwhile.
+
+How it comes back into its session is in ``test_client_recovery``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubbub.sdk import (
+    JSON_V1,
     ConnectionLost,
     DeadlineError,
     NotRejoined,
@@ -46,7 +50,7 @@ async def cut_off(gateway: HubbubGateway, client: WebPubSubClient) -> list[State
 async def test_a_lost_connection_is_replaced_and_its_groups_are_joined_again(
     hubbub_gateway: HubbubGateway, hubbub_client: NewClient
 ) -> None:
-    ann = await hubbub_client(user="ann", groups=["given"])
+    ann = await hubbub_client(user="ann", groups=["given"], protocol=JSON_V1)
     bob = await hubbub_client(user="bob")
     for group in ("room", "hall", "left"):
         await ann.join(group)
@@ -65,7 +69,7 @@ async def test_a_lost_connection_is_replaced_and_its_groups_are_joined_again(
 async def test_the_client_is_not_back_before_it_is_in_all_its_groups(
     hubbub_gateway: HubbubGateway, hubbub_client: NewClient
 ) -> None:
-    ann = await hubbub_client()
+    ann = await hubbub_client(protocol=JSON_V1)
     groups = {f"group {number}" for number in range(250)}
     await asyncio.gather(*map(ann.join, groups))
     await cut_off(hubbub_gateway, ann)
@@ -134,7 +138,7 @@ async def test_a_group_that_is_closed_to_the_new_connection_is_told(
         await asyncio.sleep(0)
         return hubbub_gateway.client_url("chat", roles=roles.pop())
 
-    async with WebPubSubClient(provide) as ann:
+    async with WebPubSubClient(provide, JSON_V1) as ann:
         await ann.join("lobby")
         await ann.join("hall")
         lost, refused, back = await cut_off(hubbub_gateway, ann)

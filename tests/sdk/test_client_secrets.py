@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubbub.sdk import Online, WebPubSubClient
+from hubbub.sdk import JSON_V1, Online, WebPubSubClient
 from support.service import QUICK, SECONDS, Line, Service
 
 if TYPE_CHECKING:
@@ -65,7 +65,8 @@ async def test_no_refusal_and_no_lost_connection_tells_the_token(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     async with Service(script, 401) as service:
-        client = WebPubSubClient(f"{service.url}?access_token={TOKEN}", backoff=QUICK)
+        url = f"{service.url}?access_token={TOKEN}"
+        client = WebPubSubClient(url, JSON_V1, backoff=QUICK)
         with pytest.raises(Exception, match=r"\w") as failed:
             async with client:
                 await client.join("lobby")

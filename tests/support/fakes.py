@@ -11,10 +11,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from hubbub.actors.connection import Service
 from hubbub.actors.gateway import Gateway
 from hubbub.actors.handler import HandlerSpec
-from hubbub.actors.hub import HubSetup
-from hubbub.actors.messages import commands, events, internal, requests, servers
+from hubbub.actors.hub_mail import HubSetup
+from hubbub.actors.messages import (
+    commands,
+    events,
+    internal,
+    requests,
+    returning,
+    servers,
+)
 from hubbub.actors.messages import payload as payloads
 from hubbub.actors.policy.routes import Route
 from hubbub.actors.runtime import supervision
@@ -36,6 +44,7 @@ if TYPE_CHECKING:
 M = TypeVar("M")
 
 JSON = "json.webpubsub.azure.v1"
+RELIABLE = "json.reliable.webpubsub.azure.v1"
 EVERYTHING = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 
 
@@ -63,7 +72,9 @@ class FakeOutlet:
     """Decodes what a client would read into the journal of its socket."""
 
     def __init__(self, socket: FakeSocket, subprotocol: str | None) -> None:
-        composer: Composer = SIMPLE if subprotocol is None else SPOKEN[JSON]
+        composer: Composer = SIMPLE
+        if subprotocol is not None:
+            composer = SPOKEN.get(subprotocol, SPOKEN[JSON])
         if subprotocol in SERVER_SPOKEN:
             composer = SERVER_SPOKEN[subprotocol]
         self.codec: Codec = codec(composer, None)
@@ -105,6 +116,7 @@ class FakeSocket:
         self.label = ""
         self.chosen: list[str | None] = []
         self.refusal = refusal
+        self.gone = False
 
     # The ports.
 
@@ -122,7 +134,20 @@ class FakeSocket:
     def reject(self, status: int, reason: str) -> None:
         self.journal.append(("rejected", (status, reason)))
 
+    def lose(self, reason: str) -> None:
+        self.gone = True
+        self.journal.append(("lost", reason))
+
+    def token(self, connection_id: str) -> str:
+        return f"token of {connection_id}"
+
+    def displace(self) -> None:
+        self.gone = True
+        self.connection = None
+        self.journal.append(("displaced", None))
+
     def close(self, code: int, reason: str) -> None:
+        self.gone = True
         self.journal.append(("closed", (code, reason)))
 
     def pause(self) -> None:
@@ -137,10 +162,15 @@ class FakeSocket:
         """Post what a session would have read."""
         assert self.connection is not None, "nobody is attached"
         for message in messages:
+            self.gone |= isinstance(message, requests.SocketClosed | requests.Broken)
             self.connection.post(message)
 
+    def cut(self) -> None:
+        """Lose the socket, as a client does that may come back."""
+        self.send(requests.SocketClosed(1006, "the connection was lost"))
+
     def leave(self) -> None:
-        self.send(requests.SocketClosed(1000, ""))
+        self.send(requests.SocketClosed(1000, "", final=True))
 
     @property
     def connection_id(self) -> str:
@@ -291,7 +321,7 @@ class Stage:
         spec = HandlerSpec(
             name="desk", factory=lambda _: DeskActor(self.desk), route=route
         )
-        setup = HubSetup((spec,) if handler else (), stash, **more)
+        setup = HubSetup((spec,) if handler else (), Service(stash), **more)
         self.gateway: Address = supervision.spawn(
             self.dispatcher, lambda: Gateway(lambda _: setup, name)
         )
@@ -373,6 +403,14 @@ class Stage:
         """Send commands and let the loop come to rest."""
         self.command(*orders, hub=hub)
         self.settle()
+
+    def recover(
+        self, connection_id: str, *, hub: str = "chat", subprotocol: str = RELIABLE
+    ) -> FakeSocket:
+        """Put a client at the door that wants its session back."""
+        socket = FakeSocket(subprotocol)
+        self.gateway.post(returning.Recover(hub, connection_id, socket))
+        return socket
 
     def exists(
         self, target: commands.ToConnection | commands.ToUser | commands.ToGroup

@@ -6,12 +6,20 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from hubbub.actors.gateway import Gateway
-from hubbub.actors.hub import HubSetup
-from hubbub.actors.messages import commands, internal, mesh, requests, servers
+from hubbub.actors.hub_mail import HubSetup
+from hubbub.actors.messages import (
+    commands,
+    internal,
+    mesh,
+    requests,
+    returning,
+    servers,
+)
 from hubbub.actors.runtime import supervision
 from hubbub.actors.runtime.dispatcher import Dispatcher
+from hubbub.transport.subprotocols import numbering
 from hubbub.transport.subprotocols.server_v1 import JSON_NAME
-from support.fakes import EVERYTHING, JSON, FakeSocket, Probe
+from support.fakes import EVERYTHING, JSON, RELIABLE, FakeSocket, Probe
 from support.loopback import SCHEME, LoopbackNetwork
 from support.virtual import VirtualLoop
 
@@ -22,25 +30,44 @@ if TYPE_CHECKING:
 class Node:
     """One gateway of a mesh."""
 
-    def __init__(self, stage: MeshStage, name: str, place: str, **more: Any) -> None:
+    def __init__(
+        self,
+        stage: MeshStage,
+        name: str,
+        place: str,
+        hubs: HubSetup = HubSetup(codecs=numbering),  # noqa: B008 - frozen
+        **more: Any,
+    ) -> None:
         self.stage = stage
         self.name = name
         self.endpoint = f"{SCHEME}{place}"
         self.dispatcher = Dispatcher(stage.loop, chance=random.Random(name))
         self.wire = stage.network.wire(self.endpoint)
         setup = mesh.MeshSetup(self.wire, pace=stage.pace, **more)
-        hubs = HubSetup()
         self.gateway = supervision.spawn(
             self.dispatcher, lambda: Gateway(lambda _: hubs, name, mesh=setup)
         )
 
-    def client(self, user: str | None = None, groups: Sequence[str] = ()) -> FakeSocket:
+    def client(
+        self,
+        user: str | None = None,
+        groups: Sequence[str] = (),
+        subprotocol: str = JSON,
+    ) -> FakeSocket:
         """Let a client knock; time must pass until it is in."""
-        socket = FakeSocket()
+        socket = FakeSocket(subprotocol)
         applicant = internal.Applicant(
-            user, EVERYTHING, tuple(groups), {}, {}, {}, (JSON,)
+            user, EVERYTHING, tuple(groups), {}, {}, {}, (subprotocol,)
         )
         self.gateway.post(internal.Admit("chat", applicant, socket))
+        return socket
+
+    def recover(
+        self, connection_id: str, socket: FakeSocket | None = None
+    ) -> FakeSocket:
+        """Let a client knock that wants its session back."""
+        socket = socket or FakeSocket(RELIABLE)
+        self.gateway.post(returning.Recover("chat", connection_id, socket))
         return socket
 
     def command(self, *orders: commands.Command) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from hubbub.actors.gateway import Gateway
-from hubbub.actors.hub import HubSetup
+from hubbub.actors.hub_mail import HubSetup
 from hubbub.actors.messages import commands, internal, requests, servers
 from hubbub.actors.messages.mesh import Inspect, LinkState, MeshSetup, MeshView, Pace
 from hubbub.actors.runtime import supervision

@@ -6,9 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from hubbub.actors.messages import commands, events, peers, servers
+from hubbub.actors.messages import commands, counting, events, peers, servers, states
 from hubbub.actors.messages import payload as payloads
-from hubbub.actors.messages.payload import Binary, Json, Text
+from hubbub.actors.messages.payload import (
+    Binary,
+    Json,
+    StreamError,
+    StreamMark,
+    Text,
+)
+from hubbub.actors.messages.pushes import StateItem
 from hubbub.actors.policy.filter import compile_filter
 from hubbub.actors.policy.rules import KINDS
 from hubbub.transport.wire.peering import UNADDRESSED
@@ -56,6 +63,28 @@ EXAMPLES: dict[str, peers.Packet] = {
             ),
         )
     ),
+    "relays of a stream": batch(
+        peers.Relay(
+            "chat",
+            commands.Publish(
+                commands.ToGroup("news"),
+                Text("hel"),
+                "alice",
+                stream=StreamMark("s-1", 1),
+            ),
+        ),
+        peers.Relay(
+            "chat",
+            commands.Publish(
+                commands.ToGroup("news"),
+                Text(""),
+                "alice",
+                stream=StreamMark(
+                    "s-1", 2, end=True, error=StreamError("UserError", "no more")
+                ),
+            ),
+        ),
+    ),
     "interest": batch(
         peers.Reset("chat"),
         peers.Interests("chat", (commands.Everyone(), commands.ToUser("alice"))),
@@ -86,10 +115,24 @@ EXAMPLES: dict[str, peers.Packet] = {
         peers.Told("chat", "s1", servers.Presence("joined", "b2d0d0", None, "news")),
         peers.Detach("chat", "s1"),
     ),
+    "states": batch(
+        peers.Interest("chat", states.StateOf("news"), True),
+        peers.Call(7, "chat", states.ListStates("news")),
+        peers.Return(
+            7,
+            states.StatePage(
+                (StateItem("b2d0d0", "bob", {"status": "away"}, 1790000000000),),
+                more=False,
+            ),
+        ),
+        states.StateNews(
+            "chat", "news", (StateItem("b2d0d0", "bob", None, 1790000000500),)
+        ),
+    ),
     "gateways": batch(
         peers.Acquaintances(("tcp://10.0.0.9:7000",)),
-        peers.Inquire(8, "web-1"),
-        peers.Counted(8, "0", b"{}"),
+        counting.Inquire(8, "web-1"),
+        counting.Counted(8, "0", b"{}"),
         peers.Goodbye(),
     ),
 }
@@ -135,7 +178,19 @@ to_connection = st.builds(commands.ToConnection, names)
 members = to_user | to_connection
 sought = to_group | members
 targets = st.just(commands.Everyone()) | sought
-keys = targets | st.just(peers.Overheard())
+keys = targets | st.just(peers.Overheard()) | st.builds(states.StateOf, names)
+stream_errors = st.builds(StreamError, texts, st.none() | texts, st.none() | texts)
+marks = st.builds(StreamMark, names, numbers, flags, st.none() | stream_errors)
+items = st.lists(
+    st.builds(
+        StateItem,
+        names,
+        st.none() | names,
+        st.none() | st.dictionaries(texts, texts, max_size=3),
+        numbers,
+    ),
+    max_size=3,
+).map(tuple)
 publications = st.builds(
     commands.Publish,
     targets,
@@ -145,6 +200,8 @@ publications = st.builds(
     st.integers(-(2**63), 2**63 - 1),
     several,
     wheres,
+    st.none(),
+    st.none() | marks,
 )
 plain_publications = st.builds(commands.Publish, targets, contents, st.none() | names)
 permissions = st.sampled_from(commands.Permission)
@@ -177,6 +234,7 @@ shared = st.one_of(
     ),
     st.builds(peers.Retire, names),
     st.builds(peers.Watch, names, flags, patterns),
+    st.builds(states.ListStates, names, names),
 )
 results = st.one_of(
     flags,
@@ -188,6 +246,7 @@ results = st.one_of(
     st.builds(commands.Verdict, flags, flags),
     st.builds(peers.Declined, texts),
     st.builds(commands.Unavailable, texts),
+    st.builds(states.StatePage, items, flags),
 )
 maybe_text = st.none() | texts
 clients = st.builds(events.Client, hubs, names, maybe_text, maybe_text, maybe_text)
@@ -252,9 +311,10 @@ messages: st.SearchStrategy[peers.Message] = st.one_of(
     st.builds(peers.Outcome, hubs, names, numbers, st.none() | outcomes),
     st.builds(peers.Told, hubs, names, presences),
     st.builds(peers.Acquaintances, endpoints),
-    st.builds(peers.Inquire, numbers, texts),
-    st.builds(peers.Counted, numbers, texts, st.binary(max_size=12)),
+    st.builds(counting.Inquire, numbers, texts),
+    st.builds(counting.Counted, numbers, texts, st.binary(max_size=12)),
     st.just(peers.Goodbye()),
+    st.builds(states.StateNews, hubs, names, items),
 )
 batches = st.builds(
     peers.Batch,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 JSON = "json.webpubsub.azure.v1"
+RELIABLE = "json.reliable.webpubsub.azure.v1"
 QUICK = Backoff(first=0.001, most=0.01)
 
 
@@ -76,6 +77,7 @@ class Service:
     def __init__(self, *scripts: Script | int, subprotocol: str | None = JSON) -> None:
         self._scripts = scripts
         self._names = None if subprotocol is None else [Subprotocol(subprotocol)]
+        self._spoken = subprotocol or JSON
         self._server: Server | None = None
         self.connections = 0
 
@@ -86,9 +88,8 @@ class Service:
         return f"ws://127.0.0.1:{port}/client/hubs/chat"
 
     def client(self, **options: Any) -> WebPubSubClient:
-        return WebPubSubClient(
-            self.url, **{"backoff": QUICK, "timeout": SECONDS, **options}
-        )
+        defaults = {"protocol": self._spoken, "backoff": QUICK, "timeout": SECONDS}
+        return WebPubSubClient(self.url, **{**defaults, **options})
 
     def _next(self) -> Script | int:
         return self._scripts[min(self.connections, len(self._scripts)) - 1]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pykka
 
 from hubbub.actors.gateway import Gateway
-from hubbub.actors.hub import HubSetup
+from hubbub.actors.hub_mail import HubSetup
 from hubbub.actors.messages import commands, internal
 from hubbub.actors.messages.mesh import Inspect, MeshSetup, MeshView, Pace
 from hubbub.actors.runtime import supervision

@@ -283,17 +283,13 @@ def test_a_bad_raw_mode_is_a_400(gateway: GatewayProcess, query: str) -> None:
     assert refused(gateway, upgrade(gateway, f"{target(gateway)}&{query}"))[0] == 400
 
 
-@pytest.mark.parametrize(
-    "protocol",
-    ["json.reliable.webpubsub.azure.v1", "protobuf.webpubsub.azure.v1", "mqtt"],
-)
 def test_a_subprotocol_that_is_not_spoken_is_refused_and_not_downgraded(
-    gateway: GatewayProcess, protocol: str
+    gateway: GatewayProcess,
 ) -> None:
-    head = upgrade(gateway, target(gateway), protocol=protocol)
+    head = upgrade(gateway, target(gateway), protocol="mqtt")
     status, body = refused(gateway, head)
     assert status == 400
-    assert protocol in body
+    assert "mqtt" in body
     assert JSON in body
 
 

@@ -294,8 +294,9 @@ WRONG: list[str | bytes] = [
     '{"type":"sendToGroup","group":"g","data":1,"metadata":{"a":"1","a":"2"}}',
     event(metadata={"a": 1}),
     event(metadata={"k": "v" * 1025}),
-    # What this gateway does not speak yet is an unknown type.
-    '{"type":"invoke","invocationId":"1","target":"event","event":"e"}',
+    # What the service says is no type of a client.
+    '{"type":"message","from":"group","group":"g","dataType":"text","data":"x"}',
+    '{"type":"streamAck","streamId":"s","expectedSequenceId":1}',
 ]
 
 

@@ -43,6 +43,8 @@ def test_a_gateway_alone_has_no_labels_of_workers_and_no_peers() -> None:
         ("hubbub_connections_accepted_total",): 7,
         ("hubbub_messages_received_total",): 11,
         ("hubbub_slow_clients_total",): 1,
+        ("hubbub_sessions_recovered_total",): 0,
+        ("hubbub_sessions_lost_total",): 0,
         ("hubbub_handshakes_refused_total", "status=401"): 3,
         ("hubbub_connections_closed_total", "code=1000"): 4,
     }

@@ -2,23 +2,53 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from hubbub.actors.messages.events import Reject
-from hubbub.transport.subprotocols import SIMPLE, SPOKEN, Agreed, codec, negotiate
+from hubbub.transport.subprotocols import (
+    SIMPLE,
+    SPOKEN,
+    Agreed,
+    codec,
+    negotiate,
+    numbering,
+    resume,
+)
 from hubbub.transport.subprotocols.simple import send_event, send_to_group
+from hubbub.transport.wire.frames import DeflateCodec, PlainCodec
+from hubbub.transport.wire.numbering import StampingCodec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 JSON = "json.webpubsub.azure.v1"
 RELIABLE = "json.reliable.webpubsub.azure.v1"
 PROTOBUF = "protobuf.webpubsub.azure.v1"
+PLAIN = [
+    JSON,
+    PROTOBUF,
+    "cbor.webpubsub.hubbub.v1",
+    "json.webpubsub.azure",
+    "protobuf.webpubsub.azure",
+]
+NUMBERED = [
+    RELIABLE,
+    "protobuf.reliable.webpubsub.azure.v1",
+    "cbor.reliable.webpubsub.hubbub.v1",
+]
+NAMES = PLAIN + NUMBERED
 
 JSON_ROWS: list[tuple[str, list[str], str | None, str]] = [
     ("one known name", [JSON], None, JSON),
     ("its spelling is echoed", [JSON.upper()], None, JSON.upper()),
     ("the first known of several", ["a", JSON, "b"], None, JSON),
+    ("the first of several known", [JSON, RELIABLE, PROTOBUF], None, JSON),
     ("the first spelling", ["a", "Json.WebPubSub.Azure.V1", JSON], None, ""),
-    ("a name we speak beside one we do not", [RELIABLE, JSON], None, JSON),
+    ("a name we speak beside one we do not", ["mqtt", JSON], None, JSON),
     ("the handler chose it", ["a", JSON], JSON, JSON),
+    ("the handler chose it before another", [RELIABLE, JSON], JSON, JSON),
     ("the handler spelled it otherwise", [JSON], JSON.upper(), JSON),
     ("the handler left it open", [JSON], "", JSON),
 ]
@@ -30,15 +60,14 @@ SIMPLE_ROWS: list[tuple[str, list[str], str | None, str | None]] = [
     ("the handler chose an unknown name", ["a", "b"], "b", "b"),
     ("the client's spelling is echoed", ["A"], "a", "A"),
     ("the handler prefers the unknown to the known", [JSON, "a"], "a", "a"),
+    ("a name that is almost known", ["json.webpubsub.azure.v2"], None, None),
 ]
 
 REFUSED: list[tuple[str, list[str], str | None, int]] = [
-    ("only a reliable name", [RELIABLE], None, 400),
-    ("only a protobuf name", [PROTOBUF], None, 400),
-    ("a reliable name in another case", [RELIABLE.upper()], None, 400),
-    ("a reliable name beside an unknown one", ["a", RELIABLE], None, 400),
     ("mqtt", ["mqtt"], None, 400),
-    ("the handler chose a name we do not speak", [JSON, RELIABLE], RELIABLE, 400),
+    ("mqtt in another case", ["MQTT"], None, 400),
+    ("mqtt beside an unknown one", ["a", "mqtt"], None, 400),
+    ("the handler chose a name we do not speak", [JSON, "mqtt"], "mqtt", 400),
     ("the handler chose what nobody offered", [JSON], "a", 500),
     ("the handler chose although nothing was offered", [], JSON, 500),
 ]
@@ -55,6 +84,21 @@ def test_json_is_agreed(offered: list[str], chosen: str | None, echoed: str) -> 
     assert agreed.composer is SPOKEN[JSON]
     assert agreed.decode == SPOKEN[JSON].decode
     assert agreed.name == (echoed or offered[1])
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("spell", [str.lower, str.upper, str.title])
+def test_every_name_is_agreed_in_any_case_and_echoed(
+    name: str, spell: Callable[[str], str]
+) -> None:
+    spelling = spell(name)
+    agreed = Agreed(spelling, SPOKEN[name], SPOKEN[name].decode)
+    assert negotiate(["x", spelling], None, send_event) == agreed
+    assert negotiate(["mqtt", spelling], name, send_event) == agreed
+
+
+def test_these_names_and_no_others_are_spoken() -> None:
+    assert sorted(SPOKEN) == sorted(NAMES)
 
 
 @pytest.mark.parametrize(
@@ -83,16 +127,72 @@ def test_the_handshake_is_refused(
     assert len(refusal.reason) > 10
 
 
-def test_a_refusal_of_a_reliable_name_says_what_to_offer_instead() -> None:
-    refusal = negotiate([RELIABLE], None, send_event)
+def test_a_refusal_says_what_to_offer_instead() -> None:
+    refusal = negotiate(["mqtt"], None, send_event)
     assert isinstance(refusal, Reject)
-    assert RELIABLE in refusal.reason
-    assert JSON in refusal.reason
+    assert "mqtt" in refusal.reason
+    for name in NAMES:
+        assert name in refusal.reason
 
 
-def test_connections_of_a_kind_share_their_codec() -> None:
-    composer = SPOKEN[JSON]
-    assert codec(composer, None) is codec(composer, None)
-    assert codec(composer, 12) is codec(composer, 12)
-    kinds = {codec(composer, None), codec(composer, 12), codec(composer, 11)}
+# Coming back.
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("offered", [[], ["a"], [JSON + ".other"]])
+def test_a_session_that_comes_back_speaks_what_it_spoke(
+    name: str, offered: list[str]
+) -> None:
+    assert resume(name, offered) == Agreed(name, SPOKEN[name], SPOKEN[name].decode)
+    spelling = name.title()
+    assert resume(name, [*offered, spelling, name]) == Agreed(
+        spelling, SPOKEN[name], SPOKEN[name].decode
+    )
+    assert resume(spelling, offered) == Agreed(
+        spelling, SPOKEN[name], SPOKEN[name].decode
+    )
+
+
+@pytest.mark.parametrize("name", ["", "mqtt", "custom"])
+def test_what_is_not_spoken_is_not_resumed(name: str) -> None:
+    assert resume(name, [name, JSON]) is None
+
+
+# Codecs.
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_connections_of_a_kind_share_their_codec(name: str) -> None:
+    composer = SPOKEN[name]
+    plain, deflated = codec(composer, None), codec(composer, 12)
+    assert isinstance(plain, PlainCodec)
+    assert isinstance(deflated, DeflateCodec)
+    assert codec(composer, None) is plain
+    assert codec(composer, 12) is deflated
+    kinds = {plain, deflated, codec(composer, 11)}
     assert len(kinds | {codec(SIMPLE, None)}) == 4
+    assert numbering(name) is None
+
+
+@pytest.mark.parametrize("name", NUMBERED)
+def test_a_reliable_subprotocol_has_one_codec_whatever_the_window(name: str) -> None:
+    composer = SPOKEN[name]
+    one = codec(composer, None)
+    assert isinstance(one, StampingCodec)
+    assert {codec(composer, bits) for bits in (None, 9, 15)} == {one}
+    assert numbering(name) is one
+    assert numbering(name.upper()) is one
+
+
+def test_no_two_reliable_subprotocols_share_a_codec() -> None:
+    assert len({codec(SPOKEN[name], None) for name in NUMBERED}) == 3
+
+
+def test_both_protobuf_names_share_their_bytes() -> None:
+    draft = SPOKEN["protobuf.webpubsub.azure"]
+    assert codec(draft, None) is codec(SPOKEN[PROTOBUF], None)
+
+
+@pytest.mark.parametrize("name", ["", "mqtt", "custom"])
+def test_what_is_not_spoken_numbers_nothing(name: str) -> None:
+    assert numbering(name) is None

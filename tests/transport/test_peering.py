@@ -7,8 +7,9 @@ from typing import Any
 import cbor2
 import pytest
 
-from hubbub.actors.messages import commands, events, peers, servers
-from hubbub.actors.messages.payload import Binary, Json, Text
+from hubbub.actors.messages import commands, events, peers, servers, states
+from hubbub.actors.messages.payload import Binary, Json, StreamMark, Text
+from hubbub.actors.messages.pushes import StateItem
 from hubbub.actors.policy.filter import compile_filter
 from hubbub.transport.wire.peering import (
     UNADDRESSED,
@@ -23,6 +24,7 @@ BEAT = [4, GATEWAY, TAG, 7, 3, False]
 ENVELOPE = [5, GATEWAY, TAG, 7, 3, False]
 RELAY = [1, "chat", 1, "news", 0, "hello", None]
 FULL = [*RELAY, {}, 0, [], None]
+STREAMED = [*FULL, ["s", 1, False, None]]
 CLIENT_ROW = ["chat", "a1c0ffee", "alice", None, None]
 HEAD = bytes.fromhex("87056261311b80000000000000010703f4")
 
@@ -144,6 +146,10 @@ def publish(**more: Any) -> peers.Relay:
         publish(ttl=0.5),
         publish(ttl=2**63),
         publish(from_user=7),
+        publish(stream=StreamMark("s", -1)),
+        publish(stream=StreamMark("s", 1, end=1)),  # type: ignore[arg-type]
+        states.StateNews("chat", "g", (StateItem("c", None, {"a": 1}, 1),)),  # type: ignore[dict-item]
+        states.StateNews("chat", "g", (StateItem("c", None, None, 0.5),)),  # type: ignore[arg-type]
         publish(target="news"),
         publish(target=commands.ToGroup(7)),  # type: ignore[arg-type]
         publish(target=commands.ToGroup("x" * 65_537)),
@@ -317,18 +323,41 @@ def test_a_packet_that_cannot_be_read_says_whose_it_is(said: list[Any]) -> None:
         (10, "(" * 10_000),
         (10, "x" * 40_000),
         (10, 1),
+        (11, None),
+        (11, "s"),
+        (11, []),
+        (11, ["s", 1, False]),
+        (11, ["s", 1, False, None, None]),
+        (11, [b"s", 1, False, None]),
+        (11, ["s", -1, False, None]),
+        (11, ["s", 1.0, False, None]),
+        (11, ["s", 1, 0, None]),
+        (11, ["s", 1, True, "UserError"]),
+        (11, ["s", 1, True, ["UserError", None]]),
+        (11, ["s", 1, True, [None, None, None]]),
+        (11, ["s", 1, True, ["UserError", 1, None]]),
     ],
 )
 def test_every_item_of_a_relay_is_checked(place: int, value: Any) -> None:
-    row = [*(FULL if place >= len(RELAY) else RELAY)]
+    row = [*(RELAY if place < len(RELAY) else STREAMED)]
     assert isinstance(decode(cbor2.dumps(rows(row))), peers.Batch)
     row[place] = value
     assert malformed(rows([4, "chat"], row)).startswith("message 1: ")
 
 
-@pytest.mark.parametrize("size", [0, 1, 6, 8, 9, 10, 12])
-def test_a_relay_has_seven_items_or_eleven(size: int) -> None:
-    assert malformed(rows([1, *([*FULL, 1][1:size])]))
+@pytest.mark.parametrize("size", [0, 1, 6, 8, 9, 10, 13])
+def test_a_relay_has_seven_items_or_eleven_or_twelve(size: int) -> None:
+    assert malformed(rows([1, *([*STREAMED, None][1:size])]))
+
+
+def test_a_relay_that_is_no_part_of_a_stream_does_not_say_so() -> None:
+    relay = publish(ttl=1)
+    assert len(cbor2.loads(encode(batch(relay)))[6][0]) == len(FULL)
+
+
+def test_what_is_said_in_a_group_is_no_target() -> None:
+    assert malformed(rows([1, "chat", 5, "g", 0, "x", None]))
+    assert malformed(rows([6, 1, "chat", [6, [5, "g"], [], None]]))
 
 
 def test_json_that_is_no_text_is_not_read() -> None:
@@ -343,21 +372,24 @@ def test_json_that_is_no_text_is_not_read() -> None:
         [2, "chat", 1, None, True],
         [2, "chat", 0, "g", True],
         [2, "chat", 4, "g", True],
-        [2, "chat", 5, "g", True],
+        [2, "chat", 5, None, True],
+        [2, "chat", 6, "g", True],
         [2, "chat", 1, "g"],
         [3, "chat", None],
         [3, "chat", [[]]],
         [3, "chat", [[1]]],
         [3, "chat", [[0, "x"]]],
         [3, "chat", [[5]]],
+        [3, "chat", [[6]]],
         [3, "chat", [7]],
         [6, -1, "chat", [13, "s"]],
         [6, 1, "chat", [0]],
         [6, 1, "chat", [15]],
         [6, 1, "chat", None],
-        [6, 1, "chat", [1, [0], [0, "x"], None, None, 0, []]],
-        [6, 1, "chat", [1, [0], [0], None, None, 0, [], None]],
-        [6, 1, "chat", [1, [4], [0, "x"], None, None, 0, [], None]],
+        [6, 1, "chat", [1, [0], [0, "x"], None, None, 0, [], None]],
+        [6, 1, "chat", [1, [0], [0], None, None, 0, [], None, None]],
+        [6, 1, "chat", [1, [4], [0, "x"], None, None, 0, [], None, None]],
+        [6, 1, "chat", [1, [0], [0, "x"], None, None, 0, [], None, ["s"]]],
         [6, 1, "chat", [2, [0], "g"]],
         [6, 1, "chat", [2, [1, "g"], "g"]],
         [6, 1, "chat", [2, [2, "ann"], None]],
@@ -376,6 +408,8 @@ def test_json_that_is_no_text_is_not_read() -> None:
         [6, 1, "chat", [12, "s", [["event", "*", None]] * 101, 1, False]],
         [6, 1, "chat", [12, "s", [], 0, False]],
         [6, 1, "chat", [12, "s", [], 10_001, False]],
+        [6, 1, "chat", [15, "g"]],
+        [6, 1, "chat", [15, "g", None]],
         [6, 1, "chat", [14, "s", True, [""]]],
         [6, 1, "chat", [14, "s", True, ["\\"]]],
         [6, 1, "chat", [14, "s", True, ["*"] * 101]],
@@ -387,6 +421,10 @@ def test_json_that_is_no_text_is_not_read() -> None:
         [7, 1, [2, [[None, None]], False]],
         [7, 1, [2, ["ab"], False]],
         [7, 1, [3, 1, 1]],
+        [7, 1, [6, [["c", None, {"a": "b"}]], False]],
+        [7, 1, [6, [["c", None, {"a": 1}, 1]], False]],
+        [7, 1, [6, [["c", None, None, -1]], False]],
+        [7, 1, [6, [], None]],
         [9, "chat", "s", [2, CLIENT_ROW, 1], 0],
         [9, "chat", "s", [2, CLIENT_ROW, 1], 1001],
         [9, "chat", "s", [2, CLIENT_ROW, -1], 1],
@@ -412,6 +450,9 @@ def test_json_that_is_no_text_is_not_read() -> None:
         [13, ["a"] * 4097],
         [15, 1, "w", "figures"],
         [16, 0],
+        [17, "chat", "g"],
+        [17, "chat", "g", [["c", None, ["a"], 1]]],
+        [17, "CHAT", "g", []],
     ],
 )
 def test_every_field_of_a_message_is_checked(row: list[Any]) -> None:

@@ -38,10 +38,28 @@ def test_a_message_arrives_as_its_bare_payload(
         pushes.Disconnected("bye"),
         pushes.Ack(1),
         pushes.Pong(),
+        pushes.InvokeResponse("1", payloads.Text("x")),
+        pushes.StreamAck("s", 1),
+        pushes.StreamNack("s", 1),
+        pushes.StreamClosed("s"),
+        pushes.GroupStateSnapshot("g", ()),
+        pushes.GroupStateUpdate("g", ()),
     ],
 )
 def test_no_envelope_ever_reaches_a_simple_client(push: pushes.Push) -> None:
     assert simple.Simple().compose(push) is None
+
+
+def test_parts_of_a_stream_arrive_and_its_end_does_not() -> None:
+    composer = simple.Simple()
+
+    def said(text: str, mark: payloads.StreamMark) -> Said | None:
+        payload = payloads.Text(text)
+        return composer.compose(pushes.GroupMessage("g", "u", payload, stream=mark))
+
+    assert said("hel", payloads.StreamMark("s", 1)) == (TEXT, b"hel")
+    assert said("", payloads.StreamMark("s", 2)) == (TEXT, b"")
+    assert said("", payloads.StreamMark("s", 3, end=True)) is None
 
 
 def test_a_frame_is_an_event_with_the_exact_payload() -> None:

@@ -19,13 +19,28 @@ if TYPE_CHECKING:
     from hubbub.actors.messages.payload import Binary as Binary
     from hubbub.actors.messages.payload import Json as Json
     from hubbub.actors.messages.payload import Protobuf as Protobuf
+    from hubbub.actors.messages.payload import StreamMark as StreamMark
     from hubbub.actors.messages.payload import Text as Text
+    from hubbub.actors.messages.pushes import GroupStateSnapshot as GroupStateSnapshot
+    from hubbub.actors.messages.pushes import GroupStateUpdate as GroupStateUpdate
+    from hubbub.actors.messages.pushes import StateItem as StateItem
     from hubbub.sdk.backoff import Backoff as Backoff
     from hubbub.sdk.blocking.server import (
         BlockingWebPubSubServer as BlockingWebPubSubServer,
     )
+    from hubbub.sdk.client.cbor_v1 import CBOR_RELIABLE_V1 as CBOR_RELIABLE_V1
+    from hubbub.sdk.client.cbor_v1 import CBOR_V1 as CBOR_V1
     from hubbub.sdk.client.client import WebPubSubClient as WebPubSubClient
-    from hubbub.sdk.client.protocols import JSON_V1 as JSON_V1
+    from hubbub.sdk.client.group_states import GroupStateWatch as GroupStateWatch
+    from hubbub.sdk.client.incoming import IncomingStream as IncomingStream
+    from hubbub.sdk.client.json_v1 import JSON_RELIABLE_V1 as JSON_RELIABLE_V1
+    from hubbub.sdk.client.json_v1 import JSON_V1 as JSON_V1
+    from hubbub.sdk.client.outgoing import OutgoingStream as OutgoingStream
+    from hubbub.sdk.client.protobuf_v1 import (
+        PROTOBUF_RELIABLE_V1 as PROTOBUF_RELIABLE_V1,
+    )
+    from hubbub.sdk.client.protobuf_v1 import PROTOBUF_V1 as PROTOBUF_V1
+    from hubbub.sdk.client.states import NotRecovered as NotRecovered
     from hubbub.sdk.client.states import NotRejoined as NotRejoined
     from hubbub.sdk.client.states import Offline as Offline
     from hubbub.sdk.client.states import Online as Online
@@ -35,9 +50,12 @@ if TYPE_CHECKING:
     from hubbub.sdk.errors import ConnectionLost as ConnectionLost
     from hubbub.sdk.errors import DeadlineError as DeadlineError
     from hubbub.sdk.errors import HubbubError as HubbubError
+    from hubbub.sdk.errors import InvocationError as InvocationError
     from hubbub.sdk.errors import MessagesLost as MessagesLost
     from hubbub.sdk.errors import ProtocolError as ProtocolError
     from hubbub.sdk.errors import RefusedError as RefusedError
+    from hubbub.sdk.errors import StreamError as StreamError
+    from hubbub.sdk.messages import InvokeResult as InvokeResult
     from hubbub.sdk.messages import Message as Message
     from hubbub.sdk.server.errors import ServerRefusedError as ServerRefusedError
     from hubbub.sdk.server.errors import TooManyCallsError as TooManyCallsError
@@ -55,12 +73,28 @@ _HOMES = {
         "Reject",
         "Respond",
     ),
-    "hubbub.actors.messages.payload": ("Binary", "Json", "Protobuf", "Text"),
+    "hubbub.actors.messages.payload": (
+        "Binary",
+        "Json",
+        "Protobuf",
+        "StreamMark",
+        "Text",
+    ),
+    "hubbub.actors.messages.pushes": (
+        "GroupStateSnapshot",
+        "GroupStateUpdate",
+        "StateItem",
+    ),
     "hubbub.sdk.backoff": ("Backoff",),
     "hubbub.sdk.blocking.server": ("BlockingWebPubSubServer",),
+    "hubbub.sdk.client.cbor_v1": ("CBOR_RELIABLE_V1", "CBOR_V1"),
     "hubbub.sdk.client.client": ("WebPubSubClient",),
-    "hubbub.sdk.client.protocols": ("JSON_V1",),
-    "hubbub.sdk.client.states": ("NotRejoined", "Offline", "Online"),
+    "hubbub.sdk.client.group_states": ("GroupStateWatch",),
+    "hubbub.sdk.client.incoming": ("IncomingStream",),
+    "hubbub.sdk.client.json_v1": ("JSON_RELIABLE_V1", "JSON_V1"),
+    "hubbub.sdk.client.outgoing": ("OutgoingStream",),
+    "hubbub.sdk.client.protobuf_v1": ("PROTOBUF_RELIABLE_V1", "PROTOBUF_V1"),
+    "hubbub.sdk.client.states": ("NotRecovered", "NotRejoined", "Offline", "Online"),
     "hubbub.sdk.errors": (
         "AckError",
         "ClosedError",
@@ -68,11 +102,13 @@ _HOMES = {
         "ConnectionLost",
         "DeadlineError",
         "HubbubError",
+        "InvocationError",
         "MessagesLost",
         "ProtocolError",
         "RefusedError",
+        "StreamError",
     ),
-    "hubbub.sdk.messages": ("Message",),
+    "hubbub.sdk.messages": ("InvokeResult", "Message"),
     "hubbub.sdk.server.server": ("WebPubSubServer",),
     "hubbub.sdk.server.errors": ("ServerRefusedError", "TooManyCallsError"),
     "hubbub.sdk.server.listening": ("HubMessage", "Presence"),

@@ -8,9 +8,11 @@
     ├── ConnectionLost      it ended before the answer came: nobody knows what happened
     ├── ClosedError         its owner closed it, or it has ended for good
     ├── AckError            the answer came, and it is no
+    ├── InvocationError     likewise, to an invocation
+    ├── StreamError         a stream ended before all was said, or did not begin
     ├── DeadlineError       nothing came in time (a TimeoutError too)
     ├── MessagesLost        a reader was too slow, or went away for too long
-    └── ProtocolError       what came is not what was agreed to speak
+    └── ProtocolError       what came, or is to be said, is not what was agreed to speak
 """
 
 from __future__ import annotations
@@ -88,6 +90,44 @@ class AckError(HubbubError):
         return f"{self.name}: {self.message}"
 
 
+class InvocationError(HubbubError):
+    """An invocation was answered, and the answer is that it failed.
+
+    Args:
+        name: ``InternalServerError``, ``Forbidden``, ``BadRequest`` or another word of
+            the gateway's.
+        message: What it says about it.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(name, message)
+        self.name = name
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message}"
+
+
+class StreamError(HubbubError):
+    """A stream ended before all was said, or it was not let begin.
+
+    Args:
+        name: ``UserError`` where its publisher says so, else ``IdleTimeout``,
+            ``Cancelled``, ``Forbidden`` or another word of the gateway's.
+        message: What is said about it.
+        code: What the publisher calls it; None where it says nothing.
+    """
+
+    def __init__(self, name: str, message: str = "", code: str | None = None) -> None:
+        super().__init__(name, message, code)
+        self.name = name
+        self.message = message
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.message}" if self.message else self.name
+
+
 class DeadlineError(HubbubError, TimeoutError):
     """Nothing came in time.
 
@@ -125,4 +165,8 @@ class MessagesLost(HubbubError):  # noqa: N818 - what happened, not what is wron
 
 
 class ProtocolError(HubbubError):
-    """What came is not what was agreed to speak."""
+    """What came is not what was agreed to speak, or what is asked for cannot be said.
+
+    Each subprotocol has its words; ``protobuf.webpubsub.azure.v1`` has none for
+    invocations and group states, for example.
+    """

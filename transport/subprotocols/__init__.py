@@ -7,34 +7,49 @@ This module holds the one table from name to subprotocol, and the negotiation
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
 from hubbub.actors.messages.events import Reject
 from hubbub.actors.messages.requests import Request
-from hubbub.transport.subprotocols.json_v1 import JsonV1
+from hubbub.transport.subprotocols.cbor_v1 import CborReliableV1, CborV1
+from hubbub.transport.subprotocols.draft import DraftJson
+from hubbub.transport.subprotocols.json_v1 import JsonReliableV1, JsonV1
+from hubbub.transport.subprotocols.protobuf_v1 import ProtobufReliableV1, ProtobufV1
 from hubbub.transport.subprotocols.simple import Simple
 from hubbub.transport.wire.frames import Composer, DeflateCodec, PlainCodec
+from hubbub.transport.wire.numbering import Stamper, StampingCodec
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hubbub.actors.runtime.ports import Codec
+    from hubbub.actors.runtime.ports import Codec, NumberingCodec
 
 Decode: TypeAlias = Callable[[bytes, bool], Request]
 """Reads a message's bytes, text or binary; raises ``ProtocolViolation``."""
 
-SIMPLE = Simple()
-SPOKEN: dict[str, JsonV1] = {"json.webpubsub.azure.v1": JsonV1()}
-"""Names this gateway speaks, lower case."""
 
-UNSPOKEN = frozenset(
-    {
-        "json.reliable.webpubsub.azure.v1",
-        "protobuf.webpubsub.azure.v1",
-        "protobuf.reliable.webpubsub.azure.v1",
-        "mqtt",
-    }
-)
+class Spoken(Composer, Protocol):
+    """A subprotocol of clients, both ways; a ``Stamper`` too if it is reliable."""
+
+    def decode(self, data: bytes, text: bool) -> Request:
+        """Read a message; a ``Decode``."""
+
+
+SIMPLE = Simple()
+_PROTOBUF = ProtobufV1()
+SPOKEN: dict[str, Spoken] = {
+    "json.webpubsub.azure.v1": JsonV1(),
+    "json.reliable.webpubsub.azure.v1": JsonReliableV1(),
+    "protobuf.webpubsub.azure.v1": _PROTOBUF,
+    "protobuf.reliable.webpubsub.azure.v1": ProtobufReliableV1(),
+    "cbor.webpubsub.hubbub.v1": CborV1(),
+    "cbor.reliable.webpubsub.hubbub.v1": CborReliableV1(),
+    "json.webpubsub.azure": DraftJson(),
+    "protobuf.webpubsub.azure": _PROTOBUF,
+}
+"""Names this gateway speaks, lower case; who shares an object shares encoded bytes."""
+
+UNSPOKEN = frozenset({"mqtt"})
 """Names of the service that this gateway refuses instead of pretending."""
 
 
@@ -72,6 +87,24 @@ def negotiate(
     return Agreed(None, SIMPLE, simple_decode)
 
 
+def resume(name: str, offered: Sequence[str]) -> Agreed | None:
+    """Give what a session speaks that comes back: what it spoke before.
+
+    Args:
+        name: The subprotocol of the session, in any spelling.
+        offered: Names from the client, in its order and spelling. Whatever they are,
+            its own counts (client protocols, recovery request).
+
+    Returns:
+        The agreement; None if the name is not spoken here.
+    """
+    spoken = SPOKEN.get(name.lower())
+    if spoken is None:
+        return None
+    spelling = next((one for one in offered if one.lower() == name.lower()), name)
+    return Agreed(spelling, spoken, spoken.decode)
+
+
 def _chosen(
     offered: Sequence[str], chosen: str, simple_decode: Decode
 ) -> Agreed | Reject:
@@ -93,15 +126,26 @@ def _unspoken(name: str) -> str:
 
 _plain: dict[Composer, Codec] = {}
 _deflated: dict[tuple[Composer, int], Codec] = {}
+_stamping: dict[Composer, StampingCodec] = {}
+
+
+def numbering(name: str) -> NumberingCodec | None:
+    """Give the codec of a reliable subprotocol by its name; None for another name."""
+    spoken = SPOKEN.get(name.lower())
+    return None if spoken is None else _numbering(spoken)
 
 
 def codec(composer: Composer, window_bits: int | None) -> Codec:
     """Give the codec that all connections of a kind share.
 
     Args:
-        composer: The subprotocol.
+        composer: The subprotocol. One with ``stamp`` numbers its messages, and says
+            them uncompressed whatever was negotiated, which every client takes.
         window_bits: The server's deflate window; None without compression.
     """
+    numbered = _numbering(composer)
+    if numbered is not None:
+        return numbered
     if window_bits is None:
         found = _plain.get(composer)
         if found is None:
@@ -111,4 +155,13 @@ def codec(composer: Composer, window_bits: int | None) -> Codec:
     if found is None:
         found = DeflateCodec(composer, window_bits)
         _deflated[composer, window_bits] = found
+    return found
+
+
+def _numbering(composer: Composer) -> StampingCodec | None:
+    if not hasattr(composer, "stamp"):
+        return None
+    found = _stamping.get(composer)
+    if found is None:
+        found = _stamping[composer] = StampingCodec(cast("Stamper", composer))
     return found

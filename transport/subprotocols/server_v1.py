@@ -7,15 +7,15 @@ the event it answers, is refused alone.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import cbor2
 import msgspec
 
-from hubbub.actors.messages import payload as payloads
 from hubbub.actors.messages import servers
 from hubbub.transport.subprotocols import server_frames as frames
-from hubbub.transport.subprotocols.json_data import DATA_TYPES, read_data
+from hubbub.transport.subprotocols.cbor_items import cbor_value, load, read_body
+from hubbub.transport.subprotocols.json_data import json_value, read_data
 from hubbub.transport.subprotocols.server_pushes import describe
 from hubbub.transport.subprotocols.server_requests import request
 from hubbub.transport.subprotocols.violation import ProtocolViolation
@@ -31,22 +31,6 @@ if TYPE_CHECKING:
 
 JSON_NAME: Final = "json.server.hubbub.v1"
 CBOR_NAME: Final = "cbor.server.hubbub.v1"
-
-_TYPES: Final = {name: kind for kind, name in DATA_TYPES.items()}
-_DEEPEST: Final = 16
-"""Levels of nesting in a CBOR frame; a frame needs four."""
-_SEALED: Final = b"\x00hubbub\xff"
-_SEAL: Final = cbor2.dumps(_SEALED)
-
-
-def _no_tag(*_: object) -> None:
-    raise ValueError("tags are not part of this protocol")
-
-
-_NO_TAGS: Final = dict.fromkeys(
-    (*range(64), 100, 256, 258, 260, 261, 1004, 43000, 55799), _no_tag
-)
-"""Tags the library would read: regular expressions, references, e-mails and more."""
 
 
 class _Boxed(msgspec.Struct):
@@ -85,7 +69,7 @@ class JsonServer:
 
     def compose(self, push: ServerPush) -> Said:
         """Say a push."""
-        return (TEXT, msgspec.json.encode(describe(push, _json_value)))
+        return (TEXT, msgspec.json.encode(describe(push, json_value)))
 
 
 class CborServer:
@@ -99,7 +83,7 @@ class CborServer:
         """
         if text:
             raise ProtocolViolation(1003, "this subprotocol takes binary frames only")
-        content = _load(data)
+        content = load(data)
         body = content.pop("data", None)
         try:
             frame = msgspec.convert({"frame": content}, _Boxed).frame
@@ -109,7 +93,7 @@ class CborServer:
 
     def compose(self, push: ServerPush) -> Said:
         """Say a push."""
-        return (BINARY, cbor2.dumps(describe(push, _cbor_value)))
+        return (BINARY, cbor2.dumps(describe(push, cbor_value)))
 
 
 SERVER_SPOKEN: Final[dict[str, JsonServer | CborServer]] = {
@@ -131,29 +115,6 @@ def _unclear(error: Exception, marks: Callable[[], frames.Marks]) -> ServerReque
     return servers.Unclear(reason, found.id, found.event_id)
 
 
-def _load(data: bytes) -> dict[Any, Any]:
-    """Read one CBOR map that fills the frame.
-
-    The library stops behind the first item and does not tell where, so the frame is
-    read as the first of two items, the second being one that nobody writes by chance.
-    """
-    try:
-        items = cbor2.loads(
-            b"\x82" + data + _SEAL,
-            tag_hook=_no_tag,
-            semantic_decoders=_NO_TAGS,
-            max_depth=_DEEPEST,
-            allow_duplicate_keys=False,
-            strict_hashable_types=True,
-        )
-    except (cbor2.CBORDecodeError, ValueError, RecursionError) as error:
-        raise ProtocolViolation(1007, f"not valid CBOR: {error}") from None
-    content = items[0]
-    if not isinstance(content, dict) or items[1] != _SEALED:
-        raise ProtocolViolation(1007, "a frame is one CBOR map")
-    return content
-
-
 def _json_payload(frame: frames.AnyFrame) -> Payload | None:
     raw: msgspec.Raw = getattr(frame, "data", msgspec.Raw())
     if not raw:
@@ -164,47 +125,4 @@ def _json_payload(frame: frames.AnyFrame) -> Payload | None:
 def _cbor_payload(frame: frames.AnyFrame, body: object) -> Payload | None:
     if body is None:
         return None
-    name = getattr(frame, "data_type", None) or "json"
-    match name, body:
-        case "text", str():
-            return payloads.Text(body)
-        case "json", str():
-            return _json_text(body)
-        case "binary", bytes():
-            return payloads.Binary(body)
-        case "protobuf", bytes():
-            return payloads.Protobuf(body)
-    if name not in _TYPES:
-        raise ValueError("dataType must be json, text, binary or protobuf")
-    raise ValueError(f"data of type {name} has the wrong CBOR type")
-
-
-def _json_text(text: str) -> Payload:
-    raw = text.encode()
-    try:
-        msgspec.json.decode(raw, type=msgspec.Raw)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise ValueError(f"data is not JSON: {error}") from None
-    if raw.strip() == b"null":
-        raise ValueError("data must not be null")
-    return payloads.Json(raw)
-
-
-def _json_value(payload: Payload) -> object:
-    match payload:
-        case payloads.Text(text=text):
-            return text
-        case payloads.Json(raw=raw):
-            return msgspec.Raw(raw)
-        case payloads.Binary(data=data) | payloads.Protobuf(data=data):
-            return data  # msgspec says bytes in base64
-
-
-def _cbor_value(payload: Payload) -> object:
-    match payload:
-        case payloads.Text(text=text):
-            return text
-        case payloads.Json(raw=raw):
-            return raw.decode()
-        case payloads.Binary(data=data) | payloads.Protobuf(data=data):
-            return data
+    return read_body(getattr(frame, "data_type", None) or "json", body)

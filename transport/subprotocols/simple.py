@@ -20,12 +20,14 @@ class Simple:
     """Says nothing but payloads: system messages and acks do not exist here."""
 
     def compose(self, push: Push) -> Said | None:
-        """Say the payload of a message; None for anything else."""
+        """Say the payload of a message; None for anything else.
+
+        The end of a stream is something else: all that it says is in its envelope.
+        """
         match push:
-            case (
-                pushes.GroupMessage(payload=payload)
-                | pushes.ServerMessage(payload=payload)
-            ):
+            case pushes.GroupMessage(payload=payload, stream=stream):
+                return None if stream is not None and stream.end else _say(payload)
+            case pushes.ServerMessage(payload=payload):
                 return _say(payload)
             case _:
                 return None

@@ -12,6 +12,8 @@ import zlib
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from websockets.frames import Close
+
     from hubbub.actors.runtime.ports import AnyPush
 
 TEXT = 0x81
@@ -62,6 +64,10 @@ class PlainCodec:
         said = self._compose(push)
         return b"" if said is None else frame(*said)
 
+    def join(self, frames: list[bytes]) -> bytes:
+        """Make one block of frames."""
+        return frames[0] if len(frames) == 1 else b"".join(frames)
+
 
 class DeflateCodec:
     """Frames of a subprotocol for clients that negotiated permessage-deflate.
@@ -88,6 +94,15 @@ class DeflateCodec:
         deflate = zlib.compressobj(wbits=-self._window_bits)
         packed = deflate.compress(data) + deflate.flush(zlib.Z_SYNC_FLUSH)
         return frame(kind | _COMPRESSED, packed[:-4])  # RFC 7692 7.2.1
+
+    def join(self, frames: list[bytes]) -> bytes:
+        """Make one block of frames."""
+        return b"".join(frames)
+
+
+def close_of(close: Close | None, without: int) -> tuple[int, str]:
+    """Give code and reason of a close frame; ``without`` one, that code."""
+    return (without, "") if close is None else (int(close.code), close.reason)
 
 
 def close_reason(text: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from hubbub.actors.messages import commands, peers
+from hubbub.actors.messages import commands, peers, states
 from hubbub.actors.messages import payload as payloads
 from hubbub.transport.wire.peering_fields import (
     JSON,
@@ -25,11 +25,13 @@ from hubbub.transport.wire.peering_fields import (
     utf8,
     write_payload,
 )
+from hubbub.transport.wire.peering_parts import STREAM
 from hubbub.transport.wire.peering_shapes import (
     EVERYONE,
     INTEREST,
     OVERHEARD,
     RELAY,
+    STATE_OF,
     TO_CONNECTION,
     TO_GROUP,
     TO_USER,
@@ -43,13 +45,18 @@ if TYPE_CHECKING:
 PLAIN: Final = 7
 """Items of a relay that has nothing unusual."""
 FULL: Final = 11
+STREAMED: Final = 12
 _INTEREST: Final = 5
 
 _ttl = number(-(2**63), 2**63 - 1)
-_KEYS: Final[dict[int, Callable[[str], peers.Key]]] = {
+_TARGETS: Final[dict[int, Callable[[str], commands.Target]]] = {
     TO_GROUP: commands.ToGroup,
     TO_USER: commands.ToUser,
     TO_CONNECTION: commands.ToConnection,
+}
+_KEYS: Final[dict[int, Callable[[str], peers.Key]]] = {
+    **_TARGETS,
+    STATE_OF: states.StateOf,
 }
 _EVERYONE: Final = commands.Everyone()
 _OVERHEARD: Final = peers.Overheard()
@@ -81,13 +88,21 @@ def write_relay(relay: peers.Relay) -> list[Any]:
     else:
         kind, content = write_payload(payload)
     row = [RELAY, where, key, who, kind, content, user]
-    if command.metadata or command.ttl or command.exclude or command.where is not None:
+    if (
+        command.metadata
+        or command.ttl
+        or command.exclude
+        or command.where is not None
+        or command.stream is not None
+    ):
         row += (
             METADATA.write(command.metadata or {}),
             _ttl(command.ttl),
             NAMES.write(command.exclude),
             WHERE.write(command.where),
         )
+        if command.stream is not None:
+            row.append(STREAM.write(command.stream))
     return row
 
 
@@ -96,22 +111,30 @@ def read_relay(row: list[Any]) -> peers.Relay:
     if len(row) == PLAIN:
         _, where, key, who, kind, content, user = row
         more: tuple[Any, ...] = ()
-    elif len(row) == FULL:
-        _, where, key, who, kind, content, user, metadata, ttl, exclude, texts = row
+    elif len(row) in {FULL, STREAMED}:
+        _, where, key, who, kind, content, user, *details = row
+        metadata, ttl, exclude, texts, *stream = details
         more = (
             METADATA.read(metadata) or None,
             _ttl(ttl),
             NAMES.read(exclude),
             WHERE.read(texts),
         )
+        if stream:
+            more += (None, STREAM.read(stream[0]))
     else:
-        raise Unfit("a relay has seven items or eleven")
+        raise Unfit("a relay has seven items, eleven or twelve")
     if type(where) is not str or where not in KNOWN_HUBS:
         where = hub(where)
     if user is not None and (type(user) is not str or len(user) > MOST_NAME):
         raise Unfit("a user is expected")
-    if type(who) is str and type(key) is int and key in _KEYS and len(who) <= MOST_NAME:
-        target: Any = _KEYS[key](who)
+    if (
+        type(who) is str
+        and type(key) is int
+        and key in _TARGETS
+        and len(who) <= MOST_NAME
+    ):
+        target: Any = _TARGETS[key](who)
     elif who is None and type(key) is int and key == EVERYONE:
         target = _EVERYONE
     else:
@@ -169,5 +192,7 @@ def _write_key(key: peers.Key) -> tuple[int, str | None]:
             return EVERYONE, None
         case peers.Overheard():
             return OVERHEARD, None
+        case states.StateOf(group=name):
+            return STATE_OF, name
         case _:
             raise TypeError(f"{type(key).__name__} is no key")

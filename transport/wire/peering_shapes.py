@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from hubbub.actors.messages import commands, events, peers, servers
+from hubbub.actors.messages import (
+    commands,
+    counting,
+    events,
+    moving,
+    peers,
+    servers,
+    states,
+)
 from hubbub.actors.policy.rules import check
 from hubbub.transport.wire.peering_fields import (
     EVENT_METADATA,
@@ -36,6 +44,8 @@ from hubbub.transport.wire.peering_fields import (
     several,
     text,
 )
+from hubbub.transport.wire.peering_parts import STATE_ITEMS, STREAM
+from hubbub.transport.wire.peering_sessions import session_shape
 from hubbub.transport.wire.peering_structs import Union, shape, struct
 
 if TYPE_CHECKING:
@@ -63,6 +73,7 @@ TO_GROUP: Final = 1
 TO_USER: Final = 2
 TO_CONNECTION: Final = 3
 OVERHEARD: Final = 4
+STATE_OF: Final = 5
 
 _everyone = (EVERYONE, shape(commands.Everyone))
 _to_group = (TO_GROUP, shape(commands.ToGroup, [name]))
@@ -77,7 +88,12 @@ _KEY = Union(
     _to_user,
     _to_connection,
     (OVERHEARD, shape(peers.Overheard)),
+    (STATE_OF, shape(states.StateOf, [name])),
 ).field
+
+_CLIENT = struct(
+    shape(events.Client, [hub, name, maybe(name), maybe(text), maybe(text)])
+)
 
 # Commands.
 
@@ -114,7 +130,9 @@ _SHARED = Union(
                 _ttl,
                 NAMES,
                 WHERE,
+                maybe(STREAM),
             ],
+            (None,),
         ),
     ),
     (2, shape(commands.AddToGroup, [_MEMBER, name])),
@@ -130,6 +148,9 @@ _SHARED = Union(
     (12, shape(peers.Attach, [name, _RULES, number(1, 10_000), flag])),
     (13, shape(peers.Retire, [name])),
     (14, shape(peers.Watch, [name, flag, several(pattern, most=MOST_RULES)])),
+    (15, shape(states.ListStates, [name, name])),
+    (17, shape(moving.Fetch, [name, number()])),
+    (18, shape(moving.Offer, [name])),
 )
 
 # What a call comes to.
@@ -153,6 +174,8 @@ _VALUES = Union(
     (3, shape(commands.Verdict, [flag, flag])),
     (4, shape(peers.Declined, [text])),
     (5, shape(commands.Unavailable, [text])),
+    (6, shape(states.StatePage, [STATE_ITEMS, flag])),
+    (7, shape(moving.Offered, [_CLIENT, NAMES])),
 )
 
 
@@ -166,9 +189,6 @@ def _read_value(value: Any) -> Any:
 
 # Events and how they end.
 
-_CLIENT = struct(
-    shape(events.Client, [hub, name, maybe(name), maybe(text), maybe(text)])
-)
 _EVENT_METADATA = maybe(EVENT_METADATA)
 _event_id = number()
 _CERTIFICATES = several(struct(shape(events.Certificate, [text, text])))
@@ -238,7 +258,11 @@ MESSAGES: Final = Union(
     (11, shape(peers.Outcome, [hub, name, _event_id, maybe(_OUTCOME)])),
     (12, shape(peers.Told, [hub, name, _PRESENCE])),
     (13, shape(peers.Acquaintances, [_ENDPOINTS])),
-    (14, shape(peers.Inquire, [number(), text])),
-    (15, shape(peers.Counted, [number(), text, octets])),
+    (14, shape(counting.Inquire, [number(), text])),
+    (15, shape(counting.Counted, [number(), text, octets])),
     (16, shape(peers.Goodbye)),
+    (17, shape(states.StateNews, [hub, name, STATE_ITEMS])),
+    (20, shape(moving.Moving, [hub, name, number(), NAMES])),
+    (21, shape(moving.Passed, [hub, name, number()])),
+    (22, shape(moving.Handed, [hub, name, number(), maybe(session_shape(_CLIENT))])),
 )

@@ -27,12 +27,14 @@ class Shape(NamedTuple):
         kind: The struct.
         names: Its fields, in order.
         fields: How each is written and read.
-        rest: What follows when it is made anew: what does not cross.
+        kept: How many fields stand before those that do not cross.
+        rest: What the latter are when it is made anew.
     """
 
     kind: Any
     names: tuple[str, ...]
     fields: tuple[Field, ...]
+    kept: int
     rest: tuple[Any, ...] = ()
 
     def write(self, value: Any) -> list[Any]:
@@ -49,20 +51,24 @@ class Shape(NamedTuple):
         found = [
             field.read(value) for field, value in zip(self.fields, values, strict=True)
         ]
-        return self.kind(*found, *self.rest)
+        return self.kind(*found[: self.kept], *self.rest, *found[self.kept :])
 
 
 def shape(kind: Any, fields: Fields = (), rest: tuple[Any, ...] = ()) -> Shape:
-    """Describe a struct by its first fields; the rest does not cross.
+    """Describe a struct by its fields, but for those that never cross.
+
+    Where fields follow these, ``rest`` says what stands in their place.
 
     Raises:
         AssertionError: The struct has others.
     """
     given = tuple(one if isinstance(one, Field) else both(one) for one in fields)
-    names = kind.__struct_fields__
-    if len(given) > len(names) or not _KEPT.issuperset(names[len(given) :]):
-        raise AssertionError(f"{kind.__name__} has the fields {', '.join(names)}")
-    return Shape(kind, names[: len(given)], given, rest)
+    everything = kind.__struct_fields__
+    names = tuple(one for one in everything if one not in _KEPT)
+    before = next((i for i, one in enumerate(everything) if one in _KEPT), len(names))
+    if len(given) != len(names) or (before < len(names) and not rest):
+        raise AssertionError(f"{kind.__name__} has the fields {', '.join(everything)}")
+    return Shape(kind, names, given, before, rest)
 
 
 class Union:

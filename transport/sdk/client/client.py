@@ -1,7 +1,7 @@
 """A client: joins groups, publishes, sends events, and comes back when it is cut off.
 
-What its owner calls is here and in ``requests``; ``upkeep`` keeps it
-connected.
+What its owner calls is here, in ``requests``, ``invocations``, ``streams`` and
+``state_requests``; ``upkeep`` keeps it connected.
 """
 
 from __future__ import annotations
@@ -9,11 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 from hubbub.sdk.backoff import Backoff
+from hubbub.sdk.client.delivery import Delivery
 from hubbub.sdk.client.dialing import Dialer
-from hubbub.sdk.client.inbox import Inboxes
-from hubbub.sdk.client.protocols import JSON_V1
+from hubbub.sdk.client.invocations import ClientInvocations
+from hubbub.sdk.client.json_v1 import JSON_RELIABLE_V1
 from hubbub.sdk.client.requests import ClientRequests
 from hubbub.sdk.client.session import AckIds
+from hubbub.sdk.client.spoken import protocol_of
+from hubbub.sdk.client.state_requests import ClientStates
+from hubbub.sdk.client.streams import ClientStreams
 from hubbub.sdk.client.upkeep import Upkeep
 from hubbub.sdk.errors import ClosedError
 
@@ -28,44 +32,58 @@ if TYPE_CHECKING:
     from hubbub.sdk.messages import Message
 
 
-class WebPubSubClient(ClientRequests):
+class WebPubSubClient(ClientRequests, ClientInvocations, ClientStreams, ClientStates):
     """A client of one hub; use it as ``async with WebPubSubClient(url) as client:``.
 
-    Entering connects. A connection that is lost later is replaced by a new one after
-    a pause, and the groups that were joined through this client are joined again
-    before a request may use it. Requests made meanwhile wait, within their timeout.
-    What was published while the client was away is lost.
+    Entering connects. With a reliable subprotocol, which is the default, a connection
+    that is lost later is recovered: the same session, at whichever gateway the address
+    leads to, and everything that was published meanwhile, each message once. When the
+    session is gone, or the subprotocol knows no recovery, a new connection takes its
+    place after a pause, and the groups that were joined through this client are joined
+    again before a request may use it; what was published while it was away is lost.
+    ``states`` tells what happened. Requests made meanwhile wait, within their timeout.
 
     A request that is under way when the connection is lost raises ConnectionLost:
-    whether it was carried out nobody knows. It is not repeated by itself.
+    whether it was carried out nobody knows. It is not repeated by itself. In a session
+    that was recovered it can be, with its ack id, and is not carried out twice.
 
     Args:
         url: The client URL with its token; or a function, sync or async, that gives
-            a fresh one for each connection, so that it can outlive its token.
-        protocol: The subprotocol.
+            a fresh one for each new session, so that it can outlive its token.
+        protocol: The subprotocol, or its name.
         timeout: Seconds a request waits for its answer, unless it says otherwise.
         connect_timeout: Seconds a connection may take.
+        recovery: Seconds in which a lost session is looked for, each second, before a
+            new one is made. The gateway keeps it for 60, unless set otherwise.
         backoff: The pauses before new connections.
         keep_alive: Seconds between pings; a pong must come within as many.
         inbox: Messages that wait for a slow reader before the oldest are dropped.
         tls: What to trust, for wss and an authority of one's own.
+
+    Raises:
+        ValueError: There is no such subprotocol, or ``recovery`` is negative.
     """
 
     def __init__(  # noqa: PLR0913 - keywords with defaults that seldom need another
         self,
         url: Provider,
-        protocol: ClientProtocol = JSON_V1,
+        protocol: ClientProtocol | str = JSON_RELIABLE_V1,
         *,
         timeout: float = 30.0,
         connect_timeout: float = 10.0,
+        recovery: float = 30.0,
         backoff: Backoff | None = None,
         keep_alive: float = 20.0,
         inbox: int = 1000,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        ids, self._inboxes = AckIds(), Inboxes(inbox)
-        dialer = Dialer(url, protocol, tls, connect_timeout, keep_alive)
-        upkeep = Upkeep(dialer, backoff or Backoff(), self._inboxes, ids)
+        if recovery < 0:
+            raise ValueError("recovery must not be negative")
+        ids, self._delivery = AckIds(), Delivery(inbox)
+        spoken = protocol_of(protocol)
+        dialer = Dialer(url, spoken, tls, connect_timeout, keep_alive)
+        pauses = backoff or Backoff()
+        upkeep = Upkeep(dialer, pauses, recovery, self._delivery, ids)
         super().__init__(upkeep, ids, timeout)
         self._entered = False
 
@@ -74,6 +92,8 @@ class WebPubSubClient(ClientRequests):
     @property
     def connection_id(self) -> str:
         """The id of the connection; while there is none, of the last.
+
+        A recovery keeps it.
 
         Raises:
             ClosedError: There was none yet.
@@ -110,7 +130,7 @@ class WebPubSubClient(ClientRequests):
         not read in time, and can be read on; it raises ClosedError when the client
         has ended because it was refused.
         """
-        return self._inboxes.new()
+        return self._delivery.inboxes.new()
 
     async def next(self, timeout: float | None = None) -> Message:  # noqa: ASYNC109 - shorter for callers
         """Wait for one message of those that nobody has taken by ``next``.
@@ -123,7 +143,7 @@ class WebPubSubClient(ClientRequests):
             MessagesLost: Some were dropped before; the next call goes on.
             ClosedError: The client is closed, and there are no more.
         """
-        return await self._inboxes.own.next(timeout)
+        return await self._delivery.inboxes.own.next(timeout)
 
     def states(self) -> Inbox[State]:
         """Give an iterator over what happens to the connection.

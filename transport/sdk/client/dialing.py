@@ -1,5 +1,7 @@
 """Makes the connections of a client: asks for a URL, opens a socket, awaits a welcome.
 
+A connection that recovers a session goes to the address where that began.
+
 The URL holds a token: it is in no exception, no log record and no repr.
 """
 
@@ -19,6 +21,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
+from hubbub.actors.messages import pushes
 from hubbub.sdk.client.protocols import ClientProtocol
 from hubbub.sdk.client.session import Session
 from hubbub.sdk.errors import (
@@ -31,8 +34,7 @@ from hubbub.sdk.errors import (
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection
 
-    from hubbub.actors.messages import pushes
-    from hubbub.sdk.messages import Message
+    from hubbub.sdk.client.delivery import Delivery
 
 Provider: TypeAlias = str | Callable[[], str | Awaitable[str]]
 """A client URL, or what gives a fresh one for each connection."""
@@ -56,16 +58,14 @@ class Dialer(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Dialer({self.protocol.name})"
 
-    async def dial(
-        self, hear: Callable[[Message], None]
-    ) -> tuple[Session, pushes.Connected]:
-        """Make a connection.
+    async def dial(self, delivery: Delivery) -> tuple[Session, pushes.Connected]:
+        """Make a connection, and a session with it.
 
         Args:
-            hear: Takes its messages.
+            delivery: Takes what arrives.
 
         Returns:
-            The session, and who we are there.
+            The connection, and who we are there.
 
         Raises:
             ConnectError: There is none; RefusedError when a status said so.
@@ -74,19 +74,60 @@ class Dialer(msgspec.Struct, frozen=True):
         """
         try:
             async with asyncio.timeout(self.seconds):
-                url = await self._address()
-                session = Session(await self._open(url), self.protocol, hear)
-                try:
-                    welcome = await session.welcome
-                except BaseException:
-                    session.abort()
-                    raise
+                url = delivery.continuity.url = await self._address()
+                session, welcome = await self._enter(url, delivery)
         except TimeoutError:
             raise DeadlineError("a connection", self.seconds) from None
         if welcome is None:
             session.abort()
             raise ConnectError(f"not let in: {session.ended.result()}")
         return session, welcome
+
+    async def recover(
+        self, delivery: Delivery, seconds: float
+    ) -> tuple[Session, pushes.Connected] | str:
+        """Make a connection to the session that there was.
+
+        Args:
+            delivery: Takes what arrives, and knows the session.
+            seconds: How long that may take; not longer than any connection.
+
+        Returns:
+            The connection, and who we are there; or why there is no session any more.
+
+        Raises:
+            ConnectError: There is no connection, but another attempt may succeed.
+            DeadlineError: It took too long.
+            ProtocolError: What is there does not speak the subprotocol.
+        """
+        continuity, seconds = delivery.continuity, min(seconds, self.seconds)
+        known = pushes.Connected(continuity.connection_id, continuity.user_id)
+        try:
+            async with asyncio.timeout(seconds):
+                url = continuity.way_back()
+                session, welcome = await self._enter(url, delivery, known)
+        except TimeoutError:
+            raise DeadlineError("a connection", seconds) from None
+        if welcome is not None and continuity.connection_id == known.connection_id:
+            return session, welcome
+        session.abort()
+        if welcome is not None:
+            return "the service gave another session"
+        if session.final:
+            return session.ended.result()
+        raise ConnectError(f"not let in: {session.ended.result()}")
+
+    async def _enter(
+        self, url: str, delivery: Delivery, known: pushes.Connected | None = None
+    ) -> tuple[Session, pushes.Connected | None]:
+        session = Session(await self._open(url), self.protocol, delivery, known)
+        if known is not None:
+            session.knock()
+        try:
+            return session, await session.welcome
+        except BaseException:
+            session.abort()
+            raise
 
     async def _address(self) -> str:
         url = self.url if isinstance(self.url, str) else self.url()

@@ -11,6 +11,7 @@ from hubbub.actors.messages.payload import Binary, Json, Protobuf, Text
 from hubbub.sdk.errors import ClosedError, DeadlineError, MessagesLost
 
 if TYPE_CHECKING:
+    from hubbub.actors.messages.payload import Payload
     from hubbub.sdk.messages import Message
 
 T = TypeVar("T")
@@ -143,7 +144,7 @@ class Inboxes:
 
     def put(self, message: Message) -> None:
         """Give a message to every reader."""
-        size = _size(message)
+        size = size_of(message.payload)
         self.own.put(message, size)
         for inbox in tuple(self._others):
             inbox.put(message, size)
@@ -167,8 +168,9 @@ class Inboxes:
             inbox.end(cause)
 
 
-def _size(message: Message) -> int:
-    match message.payload:
+def size_of(payload: Payload) -> int:
+    """Tell how many bytes, or characters of text, a payload has."""
+    match payload:
         case Text(text=text):
             return len(text)
         case Json(raw=data) | Binary(data=data) | Protobuf(data=data):

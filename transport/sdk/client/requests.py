@@ -1,4 +1,4 @@
-"""What a client asks: to join, to leave, to publish, and that events be answered."""
+"""What a client asks: to join, to leave, to publish, that events be answered."""
 
 from __future__ import annotations
 
@@ -6,33 +6,20 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from hubbub.actors.messages import requests
-from hubbub.actors.policy.names import is_event_name, is_group_name, metadata_fault
+from hubbub.sdk.client.asking import Asking, check_event, check_group, check_metadata
 from hubbub.sdk.errors import AckError, DeadlineError
 from hubbub.sdk.messages import payload_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from hubbub.sdk.client.protocols import Said
-    from hubbub.sdk.client.session import AckIds
-    from hubbub.sdk.client.upkeep import Upkeep
 
 _MOST_TTL = 300
 
 
-class ClientRequests:
-    """The requests of a client.
-
-    Args:
-        upkeep: What keeps it connected.
-        ids: Numbers for requests.
-        timeout: Seconds a request waits, unless it says otherwise.
-    """
-
-    def __init__(self, upkeep: Upkeep, ids: AckIds, timeout: float) -> None:
-        self._upkeep = upkeep
-        self._ids = ids
-        self._timeout = timeout
+class ClientRequests(Asking):
+    """The requests of a client that members of groups and callers of events make."""
 
     async def join(
         self,
@@ -56,7 +43,7 @@ class ClientRequests:
             ClosedError: The client is closed.
             ValueError: There can be no such group.
         """
-        _check_group(group)
+        check_group(group)
         await self._ask(lambda n: requests.JoinGroup(group, n), timeout, ack_id)
         self._upkeep.groups[group] = None
 
@@ -71,7 +58,7 @@ class ClientRequests:
 
         Args and errors are those of ``join``.
         """
-        _check_group(group)
+        check_group(group)
         joined = group in self._upkeep.groups
         self._upkeep.groups.pop(group, None)
         try:
@@ -115,8 +102,8 @@ class ClientRequests:
             TypeError: JSON cannot say the data.
             ValueError: There can be no such group, data, metadata or ttl.
         """
-        _check_group(group)
-        _check_metadata(metadata)
+        check_group(group)
+        check_metadata(metadata)
         if not 0 <= ttl <= _MOST_TTL:
             raise ValueError(f"ttl must be from 0 to {_MOST_TTL} seconds")
         payload = payload_of(data)
@@ -156,9 +143,8 @@ class ClientRequests:
             TypeError: JSON cannot say the data.
             ValueError: There can be no such event, data or metadata.
         """
-        if not is_event_name(event):
-            raise ValueError("an event's name is a letter, then letters, digits or _.-")
-        _check_metadata(metadata)
+        check_event(event)
+        check_metadata(metadata)
         payload = payload_of(data)
 
         def make(number: int | None) -> Said:
@@ -166,44 +152,27 @@ class ClientRequests:
 
         await (self._ask(make, timeout, ack_id) if ack else self._say(make, timeout))
 
-    async def _ask(
-        self,
-        make: Callable[[int | None], Said],
-        timeout: float | None,  # noqa: ASYNC109 - as above
-        ack_id: int | None,
-    ) -> None:
-        number = self._ids.new() if ack_id is None else self._ids.again(ack_id)
+    async def ping(self, *, timeout: float | None = None) -> float:  # noqa: ASYNC109 - as above
+        """Ask the gateway for a sign of life; gives how many seconds that took.
+
+        The client looks after its socket by itself (``keep_alive``): this is for those
+        who want to know how far away the gateway is.
+
+        Args:
+            timeout: Seconds to wait; None for the client's.
+
+        Raises:
+            ConnectionLost: The connection ended before the answer came.
+            DeadlineError: The answer did not come in time.
+            ClosedError: The client is closed.
+        """
         seconds = self._timeout if timeout is None else timeout
-        sent = None
+        clock = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(seconds):
                 session = await self._upkeep.current.get()
-                sent = number
-                await session.ask(make(number), number)
+                began = clock()
+                await session.ping()
+                return clock() - began
         except TimeoutError:
-            what = "a connection" if sent is None else "the answer"
-            raise DeadlineError(what, seconds, sent) from None
-
-    async def _say(
-        self,
-        make: Callable[[int | None], Said],
-        timeout: float | None,  # noqa: ASYNC109 - as above
-    ) -> None:
-        seconds = self._timeout if timeout is None else timeout
-        try:
-            async with asyncio.timeout(seconds):
-                session = await self._upkeep.current.get()
-                await session.send(make(None))
-        except TimeoutError:
-            raise DeadlineError("a connection that takes more", seconds) from None
-
-
-def _check_group(name: str) -> None:
-    if not is_group_name(name):
-        raise ValueError("a group's name has 1 to 1024 characters, not all blank")
-
-
-def _check_metadata(metadata: Mapping[str, str] | None) -> None:
-    fault = metadata_fault((metadata or {}).items())
-    if fault is not None:
-        raise ValueError(fault)
+            raise DeadlineError("a pong", seconds) from None

@@ -14,14 +14,28 @@ _MOST = 1000
 
 
 class Online(msgspec.Struct, frozen=True):
-    """The client is connected, and in all its groups again."""
+    """The client is connected, and in all its groups again.
+
+    ``recovered`` says that it is the same session as before, with the same connection
+    id: nothing was missed.
+    """
 
     connection_id: str
     user_id: str | None
+    recovered: bool = False
 
 
 class Offline(msgspec.Struct, frozen=True):
     """The connection was lost; the client tries to come back."""
+
+    reason: str
+
+
+class NotRecovered(msgspec.Struct, frozen=True):
+    """The session of the lost connection is gone: there will be a new one.
+
+    What was published meanwhile is lost, as far as it had not arrived.
+    """
 
     reason: str
 
@@ -37,7 +51,7 @@ class NotRejoined(msgspec.Struct, frozen=True):
     message: str
 
 
-State: TypeAlias = Online | Offline | NotRejoined
+State: TypeAlias = Online | Offline | NotRecovered | NotRejoined
 
 
 class States:
@@ -57,7 +71,7 @@ class States:
                 self._now = self.last = state
             case Offline():
                 self._now = state
-            case NotRejoined():
+            case NotRecovered() | NotRejoined():
                 pass
         for reader in tuple(self._readers):
             reader.put(state)

@@ -1,79 +1,37 @@
 """Keeps a client connected: the first connection, and one after each that is lost.
 
-Knows which groups were joined, and joins them again before anybody may ask anything
-of a new connection.
+A lost one is looked for where it was, if the subprotocol lets it be found; else a new
+one takes its place, and nobody may ask anything of it before it is in all the groups.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from typing import TYPE_CHECKING
 
-from hubbub.actors.messages import requests
-from hubbub.sdk.client.states import NotRejoined, Offline, Online, States
-from hubbub.sdk.errors import (
-    AckError,
-    ClosedError,
-    ConnectError,
-    DeadlineError,
-    HubbubError,
-    RefusedError,
-)
+from hubbub.sdk.client.current import Current
+from hubbub.sdk.client.rejoining import Rejoining
+from hubbub.sdk.client.states import NotRecovered, Offline, Online, States
+from hubbub.sdk.errors import ConnectError, HubbubError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hubbub.actors.messages import pushes
     from hubbub.sdk.backoff import Backoff
+    from hubbub.sdk.client.delivery import Delivery
     from hubbub.sdk.client.dialing import Dialer
-    from hubbub.sdk.client.inbox import Inboxes
     from hubbub.sdk.client.session import AckIds, Session
 
 logger = logging.getLogger(__name__)
 
-_AT_A_TIME = 100
-"""Groups that are joined again together."""
-
 _FAREWELL = 1.0
 """Seconds for the close handshake of a connection that is lost anyway."""
 
-
-class Current:
-    """The session that requests use, and the wait for it."""
-
-    def __init__(self) -> None:
-        self.session: Session | None = None
-        self.over = False
-        self._cause: Exception | None = None
-        self._changed = asyncio.Event()
-
-    def set(self, session: Session | None) -> None:
-        """Let requests use a session, or wait for the next."""
-        self.session = session
-        if session is not None or self.over:
-            self._changed.set()
-        else:
-            self._changed.clear()
-
-    def end(self, cause: Exception | None) -> None:
-        """Let requests wait no longer: there will be no session."""
-        self.over, self._cause, self.session = True, cause, None
-        self._changed.set()
-
-    async def get(self) -> Session:
-        """Wait for a session.
-
-        Raises:
-            ClosedError: There will be none.
-        """
-        while True:
-            await self._changed.wait()
-            if self.over:
-                raise ClosedError("the client is closed") from self._cause
-            if self.session is not None and not self.session.ended.done():
-                return self.session
-            self._changed.clear()  # it is gone, and nobody has said so yet
+_EVERY = 1.0
+"""Most seconds between two attempts to recover (client protocols, 5.3)."""
 
 
 class Upkeep:
@@ -82,20 +40,29 @@ class Upkeep:
     Args:
         dialer: Makes them.
         backoff: The pauses before each new one.
-        inboxes: Where messages go.
+        recovery: Seconds in which a lost session is looked for.
+        delivery: Where everything goes that arrives.
         ids: Numbers for requests.
     """
 
     def __init__(
-        self, dialer: Dialer, backoff: Backoff, inboxes: Inboxes, ids: AckIds
+        self,
+        dialer: Dialer,
+        backoff: Backoff,
+        recovery: float,
+        delivery: Delivery,
+        ids: AckIds,
     ) -> None:
-        self.groups: dict[str, None] = {}
         self.current = Current()
         self.states = States()
+        self.delivery = delivery
+        self._rejoining = Rejoining(ids, delivery.states, self.states)
+        self.groups = self._rejoining.groups
         self._dialer = dialer
         self._backoff = backoff
-        self._inboxes = inboxes
-        self._ids = ids
+        self._recovery = recovery
+        self._brief = 0
+        """Connections in a row that did not last."""
         self._task: asyncio.Task[None] | None = None
 
     async def begin(self) -> None:
@@ -104,7 +71,7 @@ class Upkeep:
         Raises:
             HubbubError: There is none.
         """
-        session, welcome = await self._dialer.dial(self._inboxes.put)
+        session, welcome = await self._dialer.dial(self.delivery)
         self._arrived(session, welcome)
         self._task = asyncio.get_running_loop().create_task(self._run(session))
 
@@ -153,10 +120,58 @@ class Upkeep:
             self.current.set(None)
             logger.warning("the connection was lost: %s", reason)
             self.states.tell(Offline(reason))
-            await session.close(_FAREWELL)
+            await session.close(_FAREWELL, for_good=False)
+            self._brief += 1
             if clock() - began > self._backoff.calm:
-                pauses = self._backoff.pauses()
-            session = await self._again(pauses)
+                self._brief, pauses = 0, self._backoff.pauses()
+            session = await self._recover(session) or await self._again(pauses)
+
+    # Back into the session.
+
+    async def _recover(self, lost: Session) -> Session | None:
+        """Find the session that a lost connection was part of; None if it is gone."""
+        if not self.delivery.continuity.recoverable:
+            self.delivery.lose(lost.ended.result())
+            return None
+        if lost.final:
+            self._lose(lost.ended.result())
+            return None
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._recovery
+        for pause in self._attempts():
+            left = deadline - clock() - pause
+            if left <= 0:
+                break
+            await asyncio.sleep(pause)
+            try:
+                found = await self._dialer.recover(self.delivery, left)
+            except HubbubError as error:
+                logger.warning("not recovered yet: %s", error)
+                continue
+            if isinstance(found, str):
+                self._lose(found)
+                return None
+            session, welcome = found
+            self.delivery.outgoing.resume(session)
+            self._arrived(session, welcome, recovered=True)
+            return session
+        self._lose(f"it was not reached within {self._recovery:g} seconds")
+        return None
+
+    def _attempts(self) -> Iterator[float]:
+        """Give the pause before each attempt; the first may be short."""
+        every = min(_EVERY, self._backoff.most)
+        chance = random.random()  # noqa: S311 - no secret
+        yield min(every, self._backoff.pause(self._brief, chance))
+        while True:
+            yield every
+
+    def _lose(self, reason: str) -> None:
+        logger.warning("the session is gone: %s", reason)
+        self.delivery.lose(reason)
+        self.states.tell(NotRecovered(reason))
+
+    # A new session.
 
     async def _again(self, pauses: Iterator[float]) -> Session:
         for pause in pauses:
@@ -175,42 +190,25 @@ class Upkeep:
         raise ConnectError(f"no new connection in {self._backoff.attempts} attempts")
 
     async def _reconnect(self) -> Session:
-        session, welcome = await self._dialer.dial(self._inboxes.put)
+        session, welcome = await self._dialer.dial(self.delivery)
         try:
-            await self._rejoin(session)
+            await self._rejoining.rejoin(session, self._dialer.seconds)
         except BaseException:
             session.abort()
             raise
         self._arrived(session, welcome)
         return session
 
-    async def _rejoin(self, session: Session) -> None:
-        groups = tuple(self.groups)
-        seconds = self._dialer.seconds
-        for start in range(0, len(groups), _AT_A_TIME):
-            some = groups[start : start + _AT_A_TIME]
-            try:
-                async with asyncio.timeout(seconds):
-                    await asyncio.gather(*(self._enter(session, name) for name in some))
-            except TimeoutError:
-                raise DeadlineError("the way back into groups", seconds) from None
-
-    async def _enter(self, session: Session, group: str) -> None:
-        number = self._ids.new()
-        try:
-            await session.ask(requests.JoinGroup(group, number), number)
-        except AckError as error:
-            self.groups.pop(group, None)
-            logger.warning("not joined again: %s", error.name)
-            self.states.tell(NotRejoined(group, error.name, error.message))
-
-    def _arrived(self, session: Session, welcome: pushes.Connected) -> None:
-        logger.info("connected as %s", welcome.connection_id)
-        self.states.tell(Online(welcome.connection_id, welcome.user_id))
+    def _arrived(
+        self, session: Session, welcome: pushes.Connected, *, recovered: bool = False
+    ) -> None:
+        who = welcome.connection_id
+        logger.info("%s as %s", "recovered" if recovered else "connected", who)
+        self.states.tell(Online(who, welcome.user_id, recovered))
         self.current.set(session)
 
     def _end(self, cause: Exception | None) -> None:
         if not self.current.over:
             self.current.end(cause)
             self.states.end(cause)
-            self._inboxes.end(cause)
+            self.delivery.end(cause)

@@ -184,8 +184,8 @@ def _overheard(frame: frames.Message, payload: Payload) -> HubMessage:
         frame.group,
         frame.from_user_id,
         frame.metadata,
-        frame.user_id,
-        frame.connection_id,
+        to_user=frame.user_id,
+        to_connection=frame.connection_id,
     )
 
 

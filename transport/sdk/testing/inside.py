@@ -22,7 +22,7 @@ from hubbub.transport.serve import Process, entry_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from hubbub.actors.hub import HubSetup
+    from hubbub.actors.hub_mail import HubSetup
     from hubbub.transport.settings import Settings
 
 T = TypeVar("T")

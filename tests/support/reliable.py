@@ -1,0 +1,118 @@
+"""Official Python clients with their default, reliable protocol, and what they hear."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from azure.messaging.webpubsubclient import WebPubSubClient, WebPubSubClientCredential
+from azure.messaging.webpubsubclient.aio import WebPubSubClient as AsyncClient
+from azure.messaging.webpubsubclient.aio import (
+    WebPubSubClientCredential as AsyncCredential,
+)
+from azure.messaging.webpubsubclient.models import CallbackType
+
+from support.storm import Heard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+SECONDS: Final = 20.0
+LOST_WAKE_UP: Final = 3.0
+"""The sync client sleeps so long when an answer comes before it waits for it."""
+
+
+class SyncListener:
+    """The sync client; each callback comes in a thread of its own."""
+
+    def __init__(self, url: Callable[[], str], heard: Callable[[int], None]) -> None:
+        self.heard: list[Heard] = []
+        self.connected: list[str] = []
+        self.disconnected: list[str | None] = []
+        self._note = heard
+        self._loop = asyncio.get_running_loop()
+        self.client = WebPubSubClient(
+            WebPubSubClientCredential(url),
+            start_timeout=LOST_WAKE_UP,
+            ack_timeout=LOST_WAKE_UP,
+        )
+        self.client.subscribe(CallbackType.GROUP_MESSAGE, self._message)
+        self.client.subscribe(CallbackType.CONNECTED, self._connected)
+        self.client.subscribe(CallbackType.DISCONNECTED, self._disconnected)
+
+    def _message(self, message: Any) -> None:
+        said = message.data
+        self.heard.append(Heard(message.sequence_id, said["x"], said["n"]))
+        self._loop.call_soon_threadsafe(self._note, len(self.heard))
+
+    def _connected(self, hello: Any) -> None:
+        self.connected.append(hello.connection_id)
+
+    def _disconnected(self, goodbye: Any) -> None:
+        self.disconnected.append(goodbye.message)
+
+    async def join(self, group: str) -> None:
+        """Join a group."""
+        await asyncio.to_thread(self.client.join_group, group)
+
+    async def __aenter__(self) -> Self:
+        async with asyncio.timeout(SECONDS):
+            await asyncio.to_thread(self.client.open)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        async with asyncio.timeout(SECONDS):
+            await asyncio.to_thread(self.client.close)
+
+
+class AsyncListener:
+    """The aio client."""
+
+    def __init__(self, url: Callable[[], str], heard: Callable[[int], None]) -> None:
+        async def awaited() -> str:
+            return url()
+
+        self.heard: list[Heard] = []
+        self.connected: list[str] = []
+        self.disconnected: list[str | None] = []
+        self._note = heard
+        self.client = AsyncClient(AsyncCredential(awaited))
+
+    async def _message(self, message: Any) -> None:
+        said = message.data
+        self.heard.append(Heard(message.sequence_id, said["x"], said["n"]))
+        self._note(len(self.heard))
+
+    async def _connected(self, hello: Any) -> None:
+        self.connected.append(hello.connection_id)
+
+    async def _disconnected(self, goodbye: Any) -> None:
+        self.disconnected.append(goodbye.message)
+
+    async def join(self, group: str) -> None:
+        """Join a group."""
+        await self.client.join_group(group)
+
+    async def __aenter__(self) -> Self:
+        subscribe = self.client.subscribe
+        await subscribe(CallbackType.GROUP_MESSAGE, self._message)
+        await subscribe(CallbackType.CONNECTED, self._connected)
+        await subscribe(CallbackType.DISCONNECTED, self._disconnected)
+        async with asyncio.timeout(SECONDS):
+            await self.client.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        async with asyncio.timeout(SECONDS):
+            await self.client.close()
