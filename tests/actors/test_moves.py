@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hubbub.actors.messages import events, requests
 from hubbub.actors.messages.commands import ToGroup
 from hubbub.actors.messages.payload import Text
+from hubbub.actors.policy.retention import Bounds
 from support.fakes import publish, say
 from support.moves_stage import MovesStage, Traffic
 
@@ -191,6 +192,24 @@ def test_everybody_who_is_away_can_move_at_once(stage: MovesStage) -> None:
 # Nothing is lost, whatever the links.
 
 
+@pytest.mark.parametrize("way", ["ab", "ba", "ac", "ca", "bc", "cb"])
+def test_any_way_may_be_slower_than_any_detour(stage: MovesStage, way: str) -> None:
+    nodes = dict(zip("abc", stage.nodes, strict=True))
+    client = stage.enter(nodes["a"], "alice", ["g"])
+    traffic = Traffic(client, "alice", "g", stage.nodes)
+    stage.slow(nodes[way[0]], nodes[way[1]], 0.2, 0.2)
+    for node in (nodes["b"], nodes["c"], nodes["a"]):
+        client.cut()
+        client.come_back(node.recover)
+        while not client.is_in:
+            assert not (client.is_lost or client.is_to_try_again)
+            traffic.say()
+            stage.pass_by(0.01)
+    stage.pass_by(1)
+    traffic.check()
+    stage.check_calm()
+
+
 @pytest.mark.parametrize("names", ["ab", "abc"])
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 1 << 32))
@@ -198,7 +217,7 @@ def test_nothing_is_lost_or_doubled_while_everybody_publishes(
     names: str, seed: int
 ) -> None:
     chance = random.Random(seed)
-    stage = MovesStage(names, seed=seed)
+    stage = MovesStage(names, Bounds(messages=100_000), seed=seed)
     for one in stage.nodes:
         for other in stage.nodes:
             least = chance.choice([0.0, 0.001, 0.02, 0.2])

@@ -8,6 +8,7 @@ import pytest
 
 from hubbub.actors.messages import commands, events, peers
 from hubbub.actors.messages.commands import ToConnection, ToGroup, ToUser
+from hubbub.actors.messages.moving import Handed
 from hubbub.actors.policy.permissions import Permission
 from support.fakes import Probe, publish, say
 from support.moves_stage import MovesStage
@@ -201,7 +202,7 @@ def test_a_session_that_is_closed_as_it_arrives_leaves_nothing_behind(
     me = ToConnection(client.connection_id)
     a.command(commands.AddToGroup(me, "h"))
     closes = [peers.Call(0, "chat", commands.Close(me))]
-    stage.slip_in(peers.Handed, closes)
+    stage.slip_in(Handed, closes)
     stage.pass_by(2)
     assert closes == [], "it was slipped in"
     assert stage.hub(b)._membership.groups == {}

@@ -32,9 +32,7 @@ def form(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def story(
-    form: str, tmp_path_factory: pytest.TempPathFactory, workers: int
-) -> Story:
+def story(form: str, tmp_path_factory: pytest.TempPathFactory, workers: int) -> Story:
     async def told(folder: Path) -> Story:
         async with FORMS[form](folder, workers) as gateway:
             return await asyncio.to_thread(ask, gateway)

@@ -1,4 +1,4 @@
-"""Ways to a gateway that break off at any moment, in every manner that networks know."""
+"""Ways to a gateway that break off at any moment, in the manners of networks."""
 
 from __future__ import annotations
 

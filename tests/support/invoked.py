@@ -1,4 +1,4 @@
-"""Whoever answers what ``tests/node/invoke.mjs`` asks, in each form that a handler has."""
+"""Whoever answers ``tests/node/invoke.mjs``, in each form that a handler has."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ async def by_webhook(folder: Path, workers: int) -> AsyncIterator[GatewayProcess
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
     try:
-        config = _config(folder, f'url = "http://{host}:{port}/{{event}}"')
+        url = f"http://{host}:{port}/{{event}}"
+        config = _config(folder, f'url = "{url}"\nretries = 0')
         with GatewayProcess("--config", config, workers=workers) as gateway:
             yield gateway
     finally:

@@ -19,6 +19,7 @@ from hubbub.actors.messages.pushes import StateItem
 from hubbub.actors.policy.filter import compile_filter
 from hubbub.actors.policy.rules import KINDS
 from hubbub.transport.wire.peering import UNADDRESSED
+from support import peering_moves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,6 +130,7 @@ EXAMPLES: dict[str, peers.Packet] = {
             "chat", "news", (StateItem("b2d0d0", "bob", None, 1790000000500),)
         ),
     ),
+    **{title: batch(*said) for title, said in peering_moves.EXAMPLES.items()},
     "gateways": batch(
         peers.Acquaintances(("tcp://10.0.0.9:7000",)),
         counting.Inquire(8, "web-1"),
@@ -235,6 +237,7 @@ shared = st.one_of(
     st.builds(peers.Retire, names),
     st.builds(peers.Watch, names, flags, patterns),
     st.builds(states.ListStates, names, names),
+    peering_moves.commands,
 )
 results = st.one_of(
     flags,
@@ -247,6 +250,7 @@ results = st.one_of(
     st.builds(peers.Declined, texts),
     st.builds(commands.Unavailable, texts),
     st.builds(states.StatePage, items, flags),
+    peering_moves.offers,
 )
 maybe_text = st.none() | texts
 clients = st.builds(events.Client, hubs, names, maybe_text, maybe_text, maybe_text)
@@ -315,6 +319,7 @@ messages: st.SearchStrategy[peers.Message] = st.one_of(
     st.builds(counting.Counted, numbers, texts, st.binary(max_size=12)),
     st.just(peers.Goodbye()),
     st.builds(states.StateNews, hubs, names, items),
+    peering_moves.messages,
 )
 batches = st.builds(
     peers.Batch,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 RELIABLE = "json.reliable.webpubsub.azure.v1"
 ISSUER = "https://webpubsub.azure.com"
+ROLES = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
+UNRECOVERABLE = 1008
 
 
 class Returning(Bystander):
@@ -73,6 +75,13 @@ class Returning(Bystander):
         assert await self.push() == {"type": "pong"}
 
 
+def member(
+    gateway: Reachable, hub: str, *groups: str, user: str = "alice"
+) -> Returning:
+    """Make a client that is in groups, and may join and publish."""
+    return Returning(gateway.client_url(hub, user, ROLES, groups))
+
+
 def way_back(address: str, connection_id: str, token: str) -> str:
     """Make the URL of a return, without any access token."""
     query = {"awps_connection_id": connection_id, "awps_reconnection_token": token}
@@ -95,7 +104,7 @@ def sign(
 
 
 async def lost(url: str, offers: Sequence[str] = (RELIABLE,)) -> tuple[int, str]:
-    """Come back in vain: the upgrade is accepted, then closed; gives code and reason."""
+    """Come back in vain: let in, then closed; gives code and reason."""
     names = [Subprotocol(name) for name in offers]
     async with (
         asyncio.timeout(SECONDS),
@@ -104,7 +113,8 @@ async def lost(url: str, offers: Sequence[str] = (RELIABLE,)) -> tuple[int, str]
         try:
             frame = await socket.recv()
         except ConnectionClosed as closed:
-            assert closed.rcvd is not None, "cut without a close frame"
+            if closed.rcvd is None:
+                raise AssertionError("cut without a close frame") from closed
             return closed.rcvd.code, closed.rcvd.reason
     raise AssertionError(f"not closed but received: {frame!r}")
 
@@ -113,7 +123,7 @@ async def gone(service: Any, connection_id: str) -> None:
     """Wait until the service knows of no such connection."""
     async with asyncio.timeout(SECONDS):
         while await service.connection_exists(connection_id):
-            await asyncio.sleep(0.02)
+            pass
 
 
 def address_of(gateway: Reachable, hub: str) -> str:

@@ -70,3 +70,8 @@ class Acknowledger:
         self._owed = 0
         if not self._over:
             self._sending = self._post(requests.AckSequence(self._last()))
+            self._sending.add_done_callback(self._sent)
+
+    def _sent(self, _: asyncio.Task[None]) -> None:
+        if self._owed >= MANY:
+            self._pay()

@@ -187,7 +187,7 @@ class WebPubSubClient(ClientRequests, ClientInvocations, ClientStreams, ClientSt
         await self._upkeep.close(timeout)
 
     def abort(self) -> None:
-        """Cut the connection for good, at once and without a goodbye."""
+        """Cut the connection for good, at once: the gateway is told, not awaited."""
         self._upkeep.abort()
 
     def __repr__(self) -> str:

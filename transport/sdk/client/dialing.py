@@ -126,7 +126,8 @@ class Dialer(msgspec.Struct, frozen=True):
         try:
             return session, await session.welcome
         except BaseException:
-            session.abort()
+            # A session of others' is not ended by one attempt that took too long.
+            session.hang_up() if known is None else session.abort()
             raise
 
     async def _address(self) -> str:

@@ -11,6 +11,7 @@ import socket
 from typing import TYPE_CHECKING, Protocol
 
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from hubbub.actors.messages import pushes, requests
 from hubbub.sdk.client.acknowledging import Acknowledger
@@ -224,6 +225,18 @@ class Session:
         except RuntimeError:  # its loop is closed, so nobody else will see to it
             transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
+    def hang_up(self) -> None:
+        """Cut the socket; the service is told that nobody comes back, and not awaited.
+
+        Otherwise it would keep the session for a client that does.
+        """
+        protocol = self._socket.protocol
+        if protocol.state is State.OPEN:
+            protocol.send_close(_GOODBYE)
+            with contextlib.suppress(RuntimeError):  # its loop may be closed
+                self._socket.transport.write(b"".join(protocol.data_to_send()))
+        self.abort()
+
     # Inside.
 
     async def _post(self, request: Said) -> None:
@@ -245,8 +258,8 @@ class Session:
         except ProtocolError as error:
             reason = str(error)
             self._raves = True
-        except asyncio.CancelledError:
-            self.abort()
+        except asyncio.CancelledError:  # the loop ends, and the client with it
+            self.hang_up()
             raise
         finally:
             self._end(reason)

@@ -89,9 +89,9 @@ class Upkeep:
             await asyncio.wait([task], timeout=seconds)
 
     def abort(self) -> None:
-        """End at once, without a word to the gateway."""
+        """End at once, without waiting for anything."""
         if self.current.session is not None:
-            self.current.session.abort()
+            self.current.session.hang_up()
         self._end(None)
         if self._task is not None:
             self._task.cancel()
@@ -194,7 +194,7 @@ class Upkeep:
         try:
             await self._rejoining.rejoin(session, self._dialer.seconds)
         except BaseException:
-            session.abort()
+            session.hang_up()
             raise
         self._arrived(session, welcome)
         return session
