@@ -6,7 +6,7 @@ A part of the hub: it runs in the hub's turns (``moves`` has the whole story).
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from hubbub.actors.runtime.address import Ref
 
 logger = logging.getLogger(__name__)
+
+MOST_MOVED: Final = 32 << 20
+"""Bytes of a session that can move; links end at messages of 64 MiB."""
 
 
 class Departure(Move):
@@ -64,6 +67,8 @@ class Departures:
             answer.post(peers.Declined("The session is moving already."))
         elif entry is None or not isinstance(entry.outlet, ReliableOutlet):
             answer.post(False)
+        elif entry.outlet.size > MOST_MOVED:
+            answer.post(peers.Declined("Too much is kept for the session to move."))
         else:
             departure = Departure(
                 self._hub, connection_id, fetched.link, fetched.number
@@ -91,8 +96,8 @@ class Departures:
             return
         # Only of those that were asked a line will come.
         asked = (self._links.get(gateway) for gateway in said.asked)
-        departure.begin(one for one in asked if one is not None)
         departure.saw(link)
+        departure.begin(one for one in asked if one is not None)
         self._go_on(departure)
 
     def saw(self, said: moving.Passed, link: LinkRef) -> None:

@@ -29,7 +29,7 @@ DRAINING: Final = internal.End(
 """How a connection ends in a drain."""
 
 PATIENCE: Final = 5.0
-"""Seconds that sessions have to move before they end."""
+"""Seconds in which one session at least must move, or all that are left end."""
 
 LINGER: Final = 1.0
 """Seconds that servers stay for the events of peers, which often drain as well."""
@@ -60,7 +60,13 @@ class Stayed(OfDraining, frozen=True):
 
 
 class Stranded(OfDraining, frozen=True):
-    """The time for sessions to move is over."""
+    """Time to see whether sessions still move.
+
+    Args:
+        left: How many there were.
+    """
+
+    left: int
 
 
 class Draining:
@@ -93,11 +99,15 @@ class Draining:
         self._answer = answer
         for entry in tuple(entries):
             self.pass_on(entry)
-        self._hub.after(PATIENCE, Stranded())
+        self._offers.go_on(self._orders.here)
+        self._be_patient()
+
+    def _be_patient(self) -> None:
+        self._hub.after(PATIENCE, Stranded(len(self._orders.here)))
 
     def pass_on(self, entry: Entry) -> None:
         """Let a peer take a session, or end it."""
-        if not self._offers.offer(entry):
+        if not self._offers.take(entry):
             self.end(entry)
 
     def end(self, entry: Entry) -> None:
@@ -108,15 +118,18 @@ class Draining:
         """Go on as the hub reminded itself."""
         if not self.under_way:
             return
+        here = self._orders.here
         match message:
             case Stayed(connection_id=connection_id):
-                for entry in tuple(self._orders.entries(connection_id)):
+                if (entry := here.get(connection_id)) is not None:
                     self.pass_on(entry)
             case Declined(connection_id=connection_id):
-                for entry in tuple(self._orders.entries(connection_id)):
+                if (entry := here.get(connection_id)) is not None:
                     self.end(entry)
+            case Stranded(left=left) if len(here) < left:
+                self._be_patient()
             case Stranded():
-                for entry in tuple(self._orders.entries()):
+                for entry in tuple(here.values()):
                     self.end(entry)
             case Rested():
                 self._rest()
@@ -128,7 +141,10 @@ class Draining:
 
     def go_on(self, upstream: Ref[ToUpstream], *, clients: bool) -> None:
         """Once no client is left, let the upstream rest, then let servers go."""
-        if self._answer is None or clients:
+        if self._answer is None:
+            return
+        self._offers.go_on(self._orders.here)
+        if clients:
             return
         if not self._resting:
             self._resting = True

@@ -79,7 +79,8 @@ class Move:
         """Draw our own line, and wait for those of others."""
         self.begun = True
         self.passed[OURS] = None
-        self._waiting = dict.fromkeys(links)
+        # A line may be seen here before the one who asked for it is heard.
+        self._waiting = {link: None for link in links if link not in self.passed}
 
     def waits_for(self, link: LinkRef | None) -> bool:
         """Tell whether a line is still to be drawn."""

@@ -12,7 +12,7 @@ from hubbub.actors.messages import commands, internal
 from hubbub.actors.share import Shareable, Sharing
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
     from hubbub.actors.directory import Directory
     from hubbub.actors.membership import Membership
@@ -73,11 +73,10 @@ class Orders:
             case _:
                 assert_never(order)
 
-    def entries(self, connection_id: str | None = None) -> Collection[Entry]:
-        """Give the connections that are here, or the one of an id."""
-        if connection_id is None:
-            return self._roster.connections.values()
-        return self._roster.find(commands.ToConnection(connection_id))
+    @property
+    def here(self) -> Mapping[str, Entry]:
+        """The connections that are here, by id."""
+        return self._roster.connections
 
     def end(self, entry: Entry, end: internal.End) -> None:
         """End a connection; it is out of the roster before this returns."""

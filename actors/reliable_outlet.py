@@ -107,6 +107,11 @@ class ReliableOutlet:
         elif frame and self._socket is not None:
             self._socket.append(frame, 1)
 
+    @property
+    def size(self) -> int:
+        """Bytes that are kept."""
+        return self._kept.size
+
     # What the connection does.
 
     def acknowledge(self, sequence_id: int) -> None:

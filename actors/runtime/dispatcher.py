@@ -177,7 +177,11 @@ class Dispatcher:
         elif self._relief:
             relief, self._relief = self._relief, []
             for callback in relief:
-                callback()
+                try:
+                    callback()
+                except Exception:
+                    # Or those behind it would wait for ever.
+                    logger.exception("a reader did not go on")
 
     def _take_turns(self, budget: int) -> int:
         ready = self._ready

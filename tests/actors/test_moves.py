@@ -202,7 +202,8 @@ def test_any_way_may_be_slower_than_any_detour(stage: MovesStage, way: str) -> N
         client.cut()
         client.come_back(node.recover)
         while not client.is_in:
-            assert not (client.is_lost or client.is_to_try_again)
+            assert not client.is_lost
+            assert not client.is_to_try_again
             traffic.say()
             stage.pass_by(0.01)
     stage.pass_by(1)

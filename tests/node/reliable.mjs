@@ -17,7 +17,9 @@ class Listener {
 
   constructor(url, place) {
     this.client = new WebPubSubClient(url);
-    this.client.on("connected", (hello) => this.connected.push(hello.connectionId));
+    const hello = new Promise((resolve) => this.client.on("connected", resolve));
+    this.client.on("connected", ({ connectionId }) => this.connected.push(connectionId));
+    this.start = () => Promise.all([this.client.start(), hello]);
     this.client.on("disconnected", (goodbye) => this.disconnected.push(goodbye.message?.message ?? null));
     this.client.on("group-message", ({ message }) => {
       this.heard.push([message.sequenceId, message.data.x, message.data.n]);
@@ -31,8 +33,8 @@ class Listener {
 }
 
 const listeners = JSON.parse(need("URLS")).map((url, place) => new Listener(url, place));
-await Promise.all(listeners.map(({ client }) => within(client.start(), "start")));
-say({ ready: true });
+await Promise.all(listeners.map((listener) => within(listener.start(), "start")));
+say({ ready: listeners.map(({ connected }) => connected[0]) });
 
 process.stdin.resume();
 process.stdin.on("end", () => {

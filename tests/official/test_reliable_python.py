@@ -165,8 +165,8 @@ async def test_a_client_closed_over_rest_is_told_and_returns_as_another(
             (listener,) = await arrive(stack, kind, hub, ways.all, pace)
             await rest.close_connection(listener.connected[0], reason="lunch")
             async with asyncio.timeout(SECONDS):
-                while not await rest.group_exists(ROOM) or len(listener.connected) < 2:
-                    await asyncio.sleep(0.01)
+                while len(listener.connected) < 2 or not await rest.group_exists(ROOM):
+                    await rest.connection_exists(listener.connected[0])
             old, new = listener.connected
             assert new != old
             assert not await rest.connection_exists(old)

@@ -37,6 +37,8 @@ class NodeListeners:
     def __init__(self, urls: Sequence[str], heard: Callable[[int, int], None]) -> None:
         self._urls = list(urls)
         self._note = heard
+        self.ids: list[str] = []
+        """The connection id of each client at first."""
         self._stories: asyncio.Future[list[Any]] = asyncio.Future()
         self._process: asyncio.subprocess.Process
         self._reading: asyncio.Task[None]
@@ -53,7 +55,7 @@ class NodeListeners:
             limit=LONGEST_LINE,
         )
         async with asyncio.timeout(SECONDS):
-            assert await self._line() == {"ready": True}
+            self.ids = (await self._line())["ready"]
         self._reading = asyncio.create_task(self._read())
         return self
 

@@ -13,6 +13,7 @@ from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 from support.chaos import Cut
 from support.official import Bystander
 from support.traffic import Publisher
+from support.workers import MOST_CLIENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,32 +122,50 @@ class RestPublisher:
 
 
 class Publishers(AsyncExitStack):
-    """Three that publish to the room: one over REST, two over plain WebSockets.
+    """Those who publish to the room: alice and bob over plain WebSockets, and REST.
 
     They stand at the gateway itself, where nothing is cut.
+
+    Args:
+        gateway: The gateway.
+        hub: The hub.
+        avoid: The id of a worker where none of them may stand; then nobody publishes
+            over REST, whose calls go wherever they like.
     """
 
-    def __init__(self, gateway: GatewayProcess, hub: str) -> None:
+    def __init__(self, gateway: GatewayProcess, hub: str, avoid: str = "") -> None:
         super().__init__()
         self._gateway = gateway
         self._hub = hub
+        self._avoid = avoid
         self._sources: dict[Source, int] = {}
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
-        rest = await self.enter_async_context(
-            WebPubSubServiceClient.from_connection_string(
-                self._gateway.connection_string, self._hub
+        by_rest = 0 if self._avoid else TOTAL // 10
+        if by_rest:
+            rest = await self.enter_async_context(
+                WebPubSubServiceClient.from_connection_string(
+                    self._gateway.connection_string, self._hub
+                )
             )
-        )
-        self._sources[RestPublisher(rest, ROOM)] = TOTAL // 10
+            self._sources[RestPublisher(rest, ROOM)] = by_rest
         for name in ("alice", "bob"):
-            roles = ["webpubsub.sendToGroup"]
-            client = Bystander(self._gateway.client_url(self._hub, name, roles))
-            await self.enter_async_context(client)
+            client = await self._placed(name)
+            self.push_async_exit(client)
             publisher = Publisher(client, ROOM, noise=name)
-            self._sources[publisher] = TOTAL // 10 * 9 // 2
+            self._sources[publisher] = (TOTAL - by_rest) // 2
         return self
+
+    async def _placed(self, name: str) -> Bystander:
+        """Connect until it is at a worker where it may stand."""
+        url = self._gateway.client_url(self._hub, name, ["webpubsub.sendToGroup"])
+        for _ in range(MOST_CLIENTS):
+            client = await Bystander(url).__aenter__()
+            if not self._avoid or home(client.id) != self._avoid:
+                return client
+            await client.socket.close()
+        raise AssertionError(f"everybody is at {self._avoid}")
 
     @property
     def counts(self) -> dict[str, int]:
@@ -230,6 +249,18 @@ def _difference(numbers: list[int]) -> str:
     twice = len(numbers) - len(set(numbers))
     ordered = numbers == sorted(numbers)
     return f"{len(lost)} lost {lost[:10]}, {twice} twice, in order: {ordered}"
+
+
+def home(connection_id: str) -> str:
+    """Tell at which gateway, or worker, a session began."""
+    return connection_id[:8]
+
+
+def number(log: str, gateway: str) -> int:
+    """Read off a log which number a worker has, of which the id is known."""
+    found = re.search(rf"peer {gateway} at \S+/(\d+)\.sock is linked", log)
+    assert found is not None, log
+    return int(found[1])
 
 
 _CLOSED = re.compile(r"worker=(\d+) .*closed \w+/(\w+) from")

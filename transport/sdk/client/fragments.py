@@ -61,13 +61,15 @@ class Fragments:
         self._cursor = max(self._cursor, self._first)
         return True
 
-    def rewind(self, expected: int) -> None:
-        """Send again from a number, which the gateway misses.
+    def rewind(self, expected: int) -> bool:
+        """Send again from a number, which the gateway misses; False if it does not.
 
         Once for each: it complains of every part that comes behind the missing one.
         """
-        if self._first <= expected < self._cursor and expected != self._rewound:
+        missed = self._first <= expected < self._cursor and expected != self._rewound
+        if missed:
             self._rewound = self._cursor = expected
+        return missed
 
     def again(self) -> None:
         """Send everything again: nobody knows what has arrived."""

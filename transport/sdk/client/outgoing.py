@@ -199,7 +199,8 @@ class OutgoingStream:
                 self._acknowledged(expected)
             case pushes.StreamNack(expected=expected):
                 self._acknowledged(expected)
-                self._parts.rewind(expected)
+                if self._parts.rewind(expected):
+                    self._end_said = False  # it belongs behind what was missed
             case pushes.StreamClosed(error=error):
                 self._leave(self._reason(error))
         self._bell.ring()

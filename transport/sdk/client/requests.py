@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 from hubbub.actors.messages import requests
@@ -167,12 +168,11 @@ class ClientRequests(Asking):
             ClosedError: The client is closed.
         """
         seconds = self._timeout if timeout is None else timeout
-        clock = asyncio.get_running_loop().time
         try:
             async with asyncio.timeout(seconds):
                 session = await self._upkeep.current.get()
-                began = clock()
+                began = time.perf_counter()
                 await session.ping()
-                return clock() - began
+                return time.perf_counter() - began
         except TimeoutError:
             raise DeadlineError("a pong", seconds) from None

@@ -36,6 +36,7 @@ class ClientStreams(Asking):
             no_echo: Whether not to receive it oneself.
             idle: Seconds of silence after which the gateway ends it.
             buffer: Parts that may wait for their acknowledgement before ``send`` waits.
+                The gateway acknowledges 16 at once, fewer after a tenth of a second.
             timeout: Seconds that its beginning, a part or its end may wait for the
                 gateway; None for the client's.
 
