@@ -208,6 +208,12 @@ class Arrivals:
             else:
                 self._go_on(arrival)
 
+    def cut_off(self, link: LinkRef) -> None:
+        """Let no client wait for a gateway that has most likely died."""
+        for arrival in tuple(self.all.values()):
+            if arrival.link is link and arrival.session is None:
+                self._give_up(arrival, "Its gateway does not answer.")
+
     def overdue(self, overdue: Overdue) -> None:
         """Have a client try again, and give up what has not arrived in time."""
         arrival = pending(self.all, overdue)

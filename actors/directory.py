@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from hubbub.actors.messages import internal, returning
 from hubbub.actors.policy.interest import Interest
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class Directory:
         self.gateway = gateway
         self.links: dict[str, LinkRef] = {}
         """Peers whose link is up, by their id; whatever is announced goes to all."""
+        self.unreachable: dict[LinkRef, None] = {}
+        """Links whose peer cannot be reached now, although they are up."""
         self.hubs: dict[str, Ref[Any]] = {}
         """The hubs of this gateway, by name."""
         self.start: Callable[[str], object] = _nothing
@@ -69,9 +72,21 @@ class Directory:
             del servers[name]
         return gone
 
-    def forget(self, gateway: str, link: LinkRef) -> list[tuple[str, str]]:
-        """Forget a peer; gives hub and id of its servers, which are gone."""
+    def miss(self, link: LinkRef) -> None:
+        """Let hubs know that a peer cannot be reached; it may still come back."""
+        self.unreachable[link] = None
+        for hub in self.hubs.values():
+            hub.post(returning.Unreachable(link))
+
+    def lose(self, gateway: str, link: LinkRef) -> None:
+        """Forget a peer, and let hubs know."""
+        self.unreachable.pop(link, None)
         if self.links.get(gateway) is link:
             del self.links[gateway]
-        hubs = list(dict.fromkeys((*self._interest, *self._servers)))
-        return [(hub, server) for hub in hubs for server in self.forget_hub(hub, link)]
+        for name in dict.fromkeys((*self._interest, *self._servers)):
+            hub = self.hubs.get(name)
+            for server_id in self.forget_hub(name, link):
+                if hub is not None:
+                    hub.post(internal.Detached(server_id))
+        for hub in self.hubs.values():
+            hub.post(returning.LinkLost(link))

@@ -14,7 +14,7 @@ from hubbub.actors import link_mail
 from hubbub.actors.epoch import Epoch
 from hubbub.actors.link_calls import Ask, Calls
 from hubbub.actors.link_inbox import Inbox
-from hubbub.actors.messages import commands, counting, internal, mesh, peers, returning
+from hubbub.actors.messages import commands, counting, internal, mesh, peers
 from hubbub.actors.outbox import Outbox
 from hubbub.actors.policy.greeting import Greeting, Step
 from hubbub.actors.runtime.actor import LoopActor
@@ -106,6 +106,8 @@ class Link(LoopActor):
                     self._standing.refused(reason)
             case peers.Trouble(reason=reason):
                 self._standing.trouble = reason
+                if self._epoch is not None:
+                    self._directory.miss(self.address)
             case link_mail.Announce(message=announced, receipt=receipt):
                 self._announce(announced, receipt)
             case Ask():
@@ -210,6 +212,7 @@ class Link(LoopActor):
         if not self._greeting.fits(tag):
             return None
         self._standing.trouble = ""  # whatever it was, the peer is heard again
+        self._directory.unreachable.pop(self.address, None)
         return self._epoch
 
     def _beat(self, beat: peers.Heartbeat) -> None:
@@ -285,17 +288,11 @@ class Link(LoopActor):
         if epoch is None:
             return
         self._epoch = None
-        gone = self._directory.forget(self._peer, self.address)
-        for each in self._directory.hubs.values():
-            each.post(returning.LinkLost(self.address))
+        self._directory.lose(self._peer, self.address)
         unsaid = epoch.outbox.close()
         lost = 0 if in_order else unsaid
         self._standing.fall(reason, lost, self.dispatcher.now())
         self._calls.close()
-        for hub, server_id in gone:
-            address = self._directory.hubs.get(hub)
-            if address is not None:
-                address.post(internal.Detached(server_id))
 
     def _leave(self) -> None:
         """Leave in order: once the peer has taken all, or does not in time."""

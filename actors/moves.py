@@ -184,6 +184,8 @@ class Moves:
                 self._departures.lost(link)
                 self._arrivals.lost(link)
                 self._membership.states.lost(link)
+            case returning.Unreachable(link=link):
+                self._arrivals.cut_off(link)
             case Told():
                 self._arrivals.told(message)
             case Overdue():
@@ -220,7 +222,7 @@ class Moves:
             arrival.door = door
         elif entry is not None:
             entry.connection.post(recover)
-        elif (link := self._holder(name)) is not None:
+        elif (link := self._reachable_holder(name)) is not None:
             self._arrivals.begin(name, link, door)
         else:
             door.lose("No gateway has this session.")
@@ -240,6 +242,10 @@ class Moves:
         if moved:
             return moved[-1]  # the others have given it away, and not said so yet
         return self._directory.owner(connection_id)
+
+    def _reachable_holder(self, connection_id: str) -> LinkRef | None:
+        link = self._holder(connection_id)
+        return None if link in self._directory.unreachable else link
 
     def _take(self, link: LinkRef, said: moving.Migration) -> None:
         name = said.connection_id

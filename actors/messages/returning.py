@@ -95,5 +95,11 @@ class LinkLost(OfMoves, frozen=True, gc=False):
     link: Ref[Any]
 
 
+class Unreachable(OfMoves, frozen=True, gc=False):
+    """Nothing answers where a peer was; it may still come back."""
+
+    link: Ref[Any]
+
+
 ToSession: TypeAlias = Recover | Surrender | Stay | Export | Settle
 """What a connection is told of it."""

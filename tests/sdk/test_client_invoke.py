@@ -257,8 +257,9 @@ async def test_a_ping_tells_how_long_it_took(
     with hubbub_gateway.frozen(), pytest.raises(DeadlineError):
         await ann.ping(timeout=0.05)
     await ann.ping()
-    pinging = asyncio.create_task(ann.ping())
-    await asyncio.sleep(0)
-    await ann.close()
-    with pytest.raises(ConnectionLost):
-        await pinging
+    with hubbub_gateway.frozen():
+        pinging = asyncio.create_task(ann.ping())
+        await asyncio.sleep(0)
+        ann.abort()
+        with pytest.raises(ConnectionLost):
+            await pinging

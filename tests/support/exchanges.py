@@ -33,6 +33,8 @@ ROLES = [
 NOBODY = "eve"
 """The client without roles."""
 HANDLER = "handler"
+LAST = 2**53
+"""An ack id that stands nowhere."""
 PASSES = "a second passes"
 CUT = "is cut off"
 SIMPLE = "no subprotocol"
@@ -264,11 +266,13 @@ class Play(AsyncExitStack):
         await asyncio.to_thread(self._gateway.await_log, f"closed {self._hub}/")
 
     async def _nothing_more(self) -> None:
+        """Check that the next thing everybody hears is the ack of a last request."""
+        last = {"type": "leaveGroup", "group": "end", "ackId": LAST}
         for socket in self._sockets.values():
             if socket.subprotocol is not None:
                 async with asyncio.timeout(SECONDS):
-                    await socket.send('{"type":"ping"}')
-                    assert await socket.recv() == '{"type":"pong"}'
+                    await socket.send(json.dumps(last))
+                    assert json.loads(await socket.recv()).get("ackId") == LAST
 
 
 def frames(lines: list[Line]) -> Iterator[tuple[str | None, str]]:

@@ -39,9 +39,12 @@ class ReliableClient:
         self._gaps = gaps
         self._read = 0
         self._last: int | None = None
+        self._cut = False
 
     def read(self, *, but: int = 0) -> ReliableClient:
         """Read what has come, except for so many messages at the end."""
+        if self._cut:
+            return self
         journal = self.socket.journal
         for kind, what in journal[self._read : len(journal) - but]:
             if kind == "push":
@@ -57,13 +60,18 @@ class ReliableClient:
 
     def cut(self, *, unread: int = 0) -> None:
         """Lose the socket; of what was sent, some of the last was not read."""
-        self.read(but=min(unread, len(self.socket.journal) - self._read))
+        self.drop(unread=unread)
         self.socket.cut()
+
+    def drop(self, *, unread: int = 0) -> None:
+        """Lose the socket with its gateway, which hears nothing of it."""
+        self.read(but=min(unread, len(self.socket.journal) - self._read))
+        self.socket.gone = self._cut = True
 
     def come_back(self, knock: Callable[[str], FakeSocket]) -> FakeSocket:
         """Stand at a door, with proof of who this is; time must pass until it opens."""
         self.socket = knock(self.connection_id)
-        self._read, self._last = 0, None
+        self._read, self._last, self._cut = 0, None, False
         return self.socket
 
     # What became of it.

@@ -135,6 +135,10 @@ class Guest:
     def crashed(self, node: Node) -> None:
         """Note that a gateway died, which may have the session."""
         self._may_be_lost |= self._is_involved(node)
+        if node is (self.door or self.home):
+            self.client.drop()
+            self.door = None
+            self._leave()
         for note in self._notes.get(node.name, ()):
             note.required &= note.at < self.now - TRANSIT
 
