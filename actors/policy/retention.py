@@ -7,7 +7,7 @@ reliable subprotocols). Pure: the time comes in.
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from hubbub.actors.messages.sessions import Mail
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hubbub.actors.runtime.ports import Letters, NumberingCodec
-
-    Kept: TypeAlias = tuple[int, Letters, float]
-    """The first number, the messages, and since when they wait (0: for ever)."""
 
 EXPIRED: Final = -1
 """The ttl of a message that has waited too long."""
@@ -42,12 +39,20 @@ class Bounds(NamedTuple):
 
 
 class Retention:
-    """The messages of one session that are not acknowledged yet."""
+    """The messages of one session that are not acknowledged yet.
 
-    __slots__ = ("_kept", "acknowledged", "last", "size")
+    What is kept of a message is shared with everybody who got it: a session has a
+    reference to it, and no object of its own that the collector would have to visit.
+    """
+
+    __slots__ = ("_first", "_kept", "_since", "acknowledged", "last", "size")
 
     def __init__(self) -> None:
-        self._kept: deque[Kept] = deque()
+        self._kept: deque[Letters] = deque()
+        self._first = 1
+        """The number of the first message that is kept."""
+        self._since: dict[int, float] | None = None
+        """By first number, since when messages wait that may not do so for ever."""
         self.acknowledged = 0
         """The number up to which the client has said that it has them."""
         self.last = 0
@@ -60,17 +65,21 @@ class Retention:
         """How many messages are not acknowledged."""
         return self.last - self.acknowledged
 
-    def add(self, letters: Letters, since: float) -> int:
+    def add(self, letters: Letters, now: float = 0.0) -> int:
         """Keep messages; gives the number of the first.
 
         Args:
             letters: The messages, at least one.
-            since: The time, where one of them may not wait for ever.
+            now: The time, where one of them may not wait for ever.
         """
         first = self.last + 1
         self.last += letters.count
         self.size += letters.size
-        self._kept.append((first, letters, since))
+        self._kept.append(letters)
+        if letters.ttls:
+            if self._since is None:
+                self._since = {}
+            self._since[first] = now
         return first
 
     def acknowledge(self, sequence_id: int) -> bool:
@@ -83,13 +92,18 @@ class Retention:
         if sequence_id <= self.acknowledged:
             return False
         self.acknowledged = sequence_id
-        kept = self._kept
+        kept, first = self._kept, self._first
         while kept:
-            first, letters, _ = kept[0]
-            if first + letters.count - 1 > sequence_id:
+            letters = kept[0]
+            after = first + letters.count
+            if after - 1 > sequence_id:
                 break
             self.size -= letters.size
             kept.popleft()
+            if self._since is not None:
+                self._since.pop(first, None)
+            first = after
+        self._first = first
         return True
 
     def again(self, codec: NumberingCodec, now: float) -> Iterator[tuple[bytes, int]]:
@@ -97,7 +111,7 @@ class Retention:
 
         A message that has waited too long is left out; its number is not used again.
         """
-        for first, letters, since in self._kept:
+        for first, letters, since in self._all():
             if not letters.ttls:
                 whole = first + letters.count - 1 - max(first - 1, self.acknowledged)
                 yield letters.numbered(first, self.acknowledged), whole
@@ -110,7 +124,7 @@ class Retention:
         """Give all that is kept, for a session that has room for so many more."""
         bodies = [
             (data, _left(ttl, since, now))
-            for first, letters, since in self._kept
+            for first, letters, since in self._all()
             for number, (data, ttl) in enumerate(letters.bodies, first)
             if number > self.acknowledged
         ]
@@ -125,14 +139,24 @@ class Retention:
         if len(mail.bodies) != mail.last - mail.acknowledged:
             raise ValueError("there is not a message for every number")
         self.acknowledged = self.last = mail.acknowledged
+        self._first = mail.acknowledged + 1
         for body in mail.bodies:
             self.add(codec.restore([body]), now)
 
     def clear(self) -> None:
         """Forget everything: the session is over."""
         self._kept.clear()
+        self._since = None
         self.size = 0
         self.acknowledged = self.last
+        self._first = self.last + 1
+
+    def _all(self) -> Iterator[tuple[int, Letters, float]]:
+        """Give first number, messages, and since when they wait (0: for ever)."""
+        first, times = self._first, self._since or {}
+        for letters in self._kept:
+            yield first, letters, times.get(first, 0.0)
+            first += letters.count
 
 
 def _left(ttl: int, since: float, now: float) -> int:

@@ -116,7 +116,9 @@ class ReliableSessions(RuleBasedStateMachine):
             target = commands.ToConnection(guest.client.connection_id)
             concerned = [guest]
         for one in concerned:
-            one.note(node.name, text)
+            # A gateway that drains may have said goodbye to its peers.
+            sure = node not in self.draining
+            one.note(f"{node.name} {kind}", text, required=sure)
         node.command(publish(target, text))
 
     @rule(who=PICK)

@@ -349,7 +349,8 @@ async def test_many_messages_are_acknowledged_without_waiting(
         await hello(line)
         for number in range(1, 1001):
             await message(line, number)
-        seen.set_result(await heard_numbers(line, 900))
+        # Of the last 300 or fewer nobody need hear yet.
+        seen.set_result(await heard_numbers(line, 701))
         await line.serve()
 
     async with service(talking) as fake, fake.client():

@@ -10,7 +10,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from support.gateway import GatewayProcess
@@ -31,6 +31,7 @@ class Way:
     """A port of its own that leads to a gateway; made by ``Ways``."""
 
     def __init__(self, ways: Ways, port: int) -> None:
+        self.ways = ways
         self._do = ways.do
         self._gateway = ways.gateway
         self._port = port
@@ -81,7 +82,7 @@ class Way:
             self._refusals -= 1
             _reset(client)
             return None
-        pair = _Pair(client, gateway_port, self._pairs.discard)
+        pair = _Pair(client, gateway_port, self._pairs.discard, self.ways.stir)
         self._pairs.add(pair)
         return pair
 
@@ -102,6 +103,7 @@ class Ways:
         self.all = [Way(self, listener.getsockname()[1]) for listener in listeners]
         self._listeners = listeners
         self._servers: list[asyncio.Server] = []
+        self._stirred = asyncio.Event()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -119,6 +121,11 @@ class Ways:
         self._thread.join(SECONDS)
         self._loop.close()
 
+    async def busy(self, ways: Sequence[Way]) -> list[Way]:
+        """Wait until some of these ways are busy; gives all that are."""
+        waiting = asyncio.run_coroutine_threadsafe(self._busy(ways), self._loop)
+        return await asyncio.wrap_future(waiting)
+
     def do(self, action: Callable[[], None]) -> None:
         """Do something in the thread, and wait for it."""
 
@@ -126,6 +133,18 @@ class Ways:
             action()
 
         asyncio.run_coroutine_threadsafe(act(), self._loop).result(SECONDS)
+
+    # In the thread.
+
+    def stir(self) -> None:
+        """Look again whether ways are busy."""
+        self._stirred.set()
+
+    async def _busy(self, ways: Sequence[Way]) -> list[Way]:
+        while not (found := [way for way in ways if way.busy]):
+            self._stirred.clear()
+            await self._stirred.wait()
+        return found
 
     async def _listen(self) -> None:
         for way, listener in zip(self.all, self._listeners, strict=True):
@@ -161,6 +180,8 @@ class _Side(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.chunks += 1
+        if self.pair is not None and self.chunks == 2:
+            self.pair.stir()
         if self.other is not None and self.other.transport is not None:
             self.other.transport.write(data)
 
@@ -223,8 +244,10 @@ class _Pair:
         client: asyncio.Transport,
         gateway_port: int,
         forget: Callable[[_Pair], None],
+        stir: Callable[[], None],
     ) -> None:
         self._forget = forget
+        self.stir = stir
         self.client: _Side | None = None
         self.gateway = _GatewaySide(self)
         self.torn = False

@@ -69,6 +69,8 @@ class Guest:
         self._may_be_lost = self._must_be_lost = False
         self._clean = False
         """Whether it is away, and nobody can have moved its session since."""
+        self._attached = True
+        """Whether a gateway may still believe in its socket."""
 
     @property
     def now(self) -> float:
@@ -82,7 +84,11 @@ class Guest:
     # What happens.
 
     def note(self, origin: str, text: str, *, required: bool = True) -> Note:
-        """Note a message that is published for it; those of an origin come in order."""
+        """Note a message that is published for it.
+
+        Those of an origin come in order: a publisher and a target, since groups hand
+        out one after the other.
+        """
         note = Note(text, self.now, required and not self.over)
         self._notes.setdefault(origin, []).append(note)
         self._origins[text] = origin
@@ -101,6 +107,7 @@ class Guest:
     def cut(self, unread: int) -> None:
         """Lose the socket, some of what was sent unread."""
         self.client.cut(unread=unread)
+        self._attached = False
         self._clean = self.away_since is None and self._is_alone()
         self._leave()
 
@@ -139,8 +146,10 @@ class Guest:
             self.client.drop()
             self.door = None
             self._leave()
-        for note in self._notes.get(node.name, ()):
-            note.required &= note.at < self.now - TRANSIT
+        for origin, notes in self._notes.items():
+            if origin.startswith(node.name):
+                for note in notes:
+                    note.required &= note.at < self.now - TRANSIT
 
     # What it sees.
 
@@ -156,9 +165,11 @@ class Guest:
             assert not self._must_be_lost, "the session should be over"
             self.home, self.door = self.door, None
             self._progress, self.away_since = self._involved[self.home], None
+            self._attached = True
         elif self.door is not None and client.is_to_try_again:
             self.door = None
         if self.door is None and client.closed is not None and not self.over:
+            self._attached = False
             if client.closed != 1001:
                 assert self._may_be_lost, f"closed with {client.closed}"
                 self._must_be_lost = True
@@ -203,7 +214,7 @@ class Guest:
             came = len(self._since(away - TRANSIT))
             self._may_be_lost |= came > bounds.messages
             self._may_be_lost |= self.now - away > bounds.window - 1
-        elif self.now - self._progress > bounds.patience - TRANSIT:
+        if self._attached and self.now - self._progress > bounds.patience - TRANSIT:
             kept = sum(map(len, self._notes.values())) - self.client.acknowledged
             self._may_be_lost |= kept > bounds.messages
 

@@ -227,8 +227,7 @@ class Storm:
         for moment in sorted(chance.sample(range(total - 2 * MARGIN), self._cuts)):
             pace.limit(self, moment + MARGIN)
             await pace.reached(moment)
-            while not (busy := [way for way in self._ways if way.busy]):
-                await pace.change()
+            busy = await self._ways[0].ways.busy(self._ways)
             way, kind = chance.choice(busy), chance.choice(self._kinds)
             await asyncio.to_thread(way.cut, kind, chance.random() < 0.1)
         pace.limit(self, total)
