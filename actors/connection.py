@@ -7,6 +7,7 @@ in, pushes go to the outlet.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from hubbub.actors.messages.sessions import Session
     from hubbub.actors.runtime.address import Ref
     from hubbub.actors.tenure import ToSession
+
+
+logger = logging.getLogger(__name__)
 
 
 class Service(msgspec.Struct, frozen=True):
@@ -224,6 +228,8 @@ class Connection(LoopActor):
 
     def _overflow(self, reason: str) -> None:
         """End a session for which too much would have to be kept."""
+        client = self._client
+        logger.warning("%s/%s is ended: %s", client.hub, client.connection_id, reason)
         cause = f"slow client: {reason}"
         self.address.post(internal.End(1008, cause, cause, cause))
 

@@ -26,6 +26,9 @@ logger = logging.getLogger(__name__)
 MOST_MOVED: Final = 32 << 20
 """Bytes of a session that can move; links end at messages of 64 MiB."""
 
+MOST_MESSAGES: Final = 50_000
+"""Messages of a session that can move; a packet has a bounded number of values."""
+
 
 class Departure(Move):
     """A session that moves out; the other gateway's call is open until it is ready."""
@@ -67,7 +70,7 @@ class Departures:
             answer.post(peers.Declined("The session is moving already."))
         elif entry is None or not isinstance(entry.outlet, ReliableOutlet):
             answer.post(False)
-        elif entry.outlet.size > MOST_MOVED:
+        elif entry.outlet.size > MOST_MOVED or entry.outlet.count > MOST_MESSAGES:
             answer.post(peers.Declined("Too much is kept for the session to move."))
         else:
             departure = Departure(

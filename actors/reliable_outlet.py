@@ -112,6 +112,11 @@ class ReliableOutlet:
         """Bytes that are kept."""
         return self._kept.size
 
+    @property
+    def count(self) -> int:
+        """Messages that are not acknowledged."""
+        return self._kept.count
+
     # What the connection does.
 
     def acknowledge(self, sequence_id: int) -> None:

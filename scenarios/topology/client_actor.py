@@ -5,6 +5,7 @@ How the story puts it, and what it expects, is known to ``clients``.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 import msgspec
@@ -13,7 +14,9 @@ from hubbub.actors.runtime.reply import Reply
 from hubbub.scenarios.topology.stage import SECONDS, Done, Part
 from hubbub.sdk import (
     Backoff,
+    ClosedError,
     DeadlineError,
+    InvokeResult,
     Message,
     Offline,
     Online,
@@ -66,6 +69,20 @@ class Ask(msgspec.Struct, frozen=True):
     answer: Reply[None]
 
 
+class Invoke(msgspec.Struct, frozen=True):
+    """Call a server; answered with its result, or None if the client has given up."""
+
+    event: str
+    data: object
+    answer: Reply[InvokeResult | None]
+
+
+class GiveUp(msgspec.Struct, frozen=True):
+    """Wait no more for the result of the latest call."""
+
+    answer: Reply[None]
+
+
 class Hear(msgspec.Struct, frozen=True):
     """Take the next message; answered as soon as there is one."""
 
@@ -79,9 +96,9 @@ class Empty(msgspec.Struct, frozen=True):
 
 
 class Return(msgspec.Struct, frozen=True):
-    """Wait until the connection was lost, and is there again."""
+    """Wait until the connection was lost, and is there again; answered with how."""
 
-    answer: Reply[str]
+    answer: Reply[Online]
 
 
 class Close(msgspec.Struct, frozen=True):
@@ -91,7 +108,18 @@ class Close(msgspec.Struct, frozen=True):
 
 
 ToClient: TypeAlias = (
-    Open | Join | Leave | Publish | Ask | Hear | Empty | Return | Close | Done
+    Open
+    | Join
+    | Leave
+    | Publish
+    | Ask
+    | Invoke
+    | GiveUp
+    | Hear
+    | Empty
+    | Return
+    | Close
+    | Done
 )
 
 
@@ -106,6 +134,7 @@ class ClientActor(Part):
         super().__init__()
         self._client = WebPubSubClient(url, timeout=SECONDS, backoff=_SOON)
         self._states: Inbox[State] | None = None
+        self._call: asyncio.Task[InvokeResult] | None = None
 
     def on_receive(self, message: ToClient) -> None:
         """Do what the story asks."""
@@ -122,6 +151,12 @@ class ClientActor(Part):
                 self.work(work, answer)
             case Ask(event=event, data=data, answer=answer):
                 self.work(client.send_event(event, data), answer)
+            case Invoke(event=event, data=data, answer=answer):
+                self.work(self._invoke(event, data), answer)
+            case GiveUp(answer=answer):
+                if self._call is not None:
+                    self._call.cancel()
+                answer.post(None)
             case Hear(answer=answer):
                 self.work(client.next(timeout=SECONDS), answer)
             case Empty(answer=answer):
@@ -149,9 +184,17 @@ class ClientActor(Part):
         except DeadlineError:
             return count
 
-    async def _return(self) -> str:
-        if self._states is not None:
-            for state in (Offline, Online):
-                while not isinstance(await self._states.next(SECONDS), state):
-                    pass
-        return self._client.connection_id
+    async def _invoke(self, event: str, data: object) -> InvokeResult | None:
+        loop = asyncio.get_running_loop()
+        call = self._call = loop.create_task(self._client.invoke(event, data))
+        await asyncio.wait([call])
+        return None if call.cancelled() else call.result()
+
+    async def _return(self) -> Online:
+        if self._states is None:
+            raise ClosedError("this client was never connected")
+        while not isinstance(await self._states.next(SECONDS), Offline):
+            pass
+        while not isinstance(state := await self._states.next(SECONDS), Online):
+            pass
+        return state

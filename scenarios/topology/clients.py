@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from hubbub.scenarios.topology.client_actor import (
     Ask,
     Close,
     Empty,
+    GiveUp,
     Hear,
+    Invoke,
     Join,
     Leave,
     Open,
     Publish,
     Return,
 )
+from hubbub.scenarios.topology.stage import receive
 from hubbub.scenarios.topology.telling import said
-from hubbub.sdk import AckError, DeadlineError
+from hubbub.sdk import AckError, DeadlineError, InvocationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
     from hubbub.scenarios.topology.client_actor import ToClient
     from hubbub.scenarios.topology.stage import Stage
     from hubbub.scenarios.topology.telling import Teller
-    from hubbub.sdk import Message
+    from hubbub.sdk import InvokeResult, Message
 
 
 class _Any:
@@ -39,6 +44,13 @@ class _Any:
 
 
 ANY: Final = _Any()
+
+
+_BACK: Final = {
+    "any": "comes back by itself, into its groups",
+    "same": "comes back by itself, into its session",
+    "new": "comes back by itself, in a new session, into its groups",
+}
 
 
 class Client:
@@ -93,6 +105,47 @@ class Client:
         what = f"sends the event {event}: {said(data)}"
         self._try(what, lambda answer: Ask(event, data, answer), refused)
 
+    def invokes(
+        self, event: str, data: object, *, returns: object = ANY, refused: str = ""
+    ) -> None:
+        """Call whoever answers this event, and expect what comes back.
+
+        Args:
+            event: The event's name.
+            data: What is sent; a struct or a dataclass is JSON.
+            returns: What the result should say; a struct or a dataclass is what the
+                result is read as.
+            refused: The name of the error that should come instead.
+        """
+        what = f"invokes {event}: {said(data)}"
+        results: list[InvokeResult | None] = []
+
+        def ask(answer: Reply[InvokeResult | None]) -> Invoke:
+            return Invoke(event, data, answer)
+
+        def call() -> None:
+            results.append(self._stage.ask(self._address, ask))
+
+        self._attempt(what, call, refused)
+        for result in results:
+            value = None if result is None else result.data
+            if returns is not ANY and value != msgspec.to_builtins(returns):
+                raise self._teller.fails(self.name, what, f"got {said(value)}")
+            self._teller.holds(self.name, f"gets {said(value)}")
+
+    def gives_up(self, event: str, data: object, *, once: Callable[[], object]) -> None:
+        """Call whoever answers this event, and wait no more once something was done."""
+        self._teller.does(self.name, f"invokes {event}: {said(data)}")
+        call: Reply[InvokeResult | None] = self._stage.asking(
+            self._address, lambda answer: Invoke(event, data, answer)
+        )
+        once()
+        self._teller.does(self.name, f"gives up on {event}")
+        self._stage.ask(self._address, GiveUp)
+        if (result := receive(call)) is not None:
+            value = said(result.data)
+            raise self._teller.fails(self.name, f"gives up on {event}", f"got {value}")
+
     def hears(self, data: object, *, group: object = ANY, sender: object = ANY) -> None:
         """Expect that the next message is this one.
 
@@ -129,13 +182,23 @@ class Client:
         count = self._stage.ask(self._address, Empty)
         self._teller.does(self.name, f"had heard {count} messages more")
 
-    def comes_back(self) -> None:
-        """Expect that it has lost its connection, and has found a new one."""
+    def comes_back(self, *, recovered: object = ANY) -> None:
+        """Expect that it has lost its connection, and is back.
+
+        Args:
+            recovered: Whether it is the same session; or a new one, which is in the
+                groups that it joined.
+        """
+        what = _BACK["any" if recovered is ANY else "same" if recovered else "new"]
         try:
-            self.connection_id = self._stage.ask(self._address, Return)
+            online = self._stage.ask(self._address, Return)
         except DeadlineError as error:
             raise self._teller.fails(self.name, "comes back", f"{error}") from None
-        self._teller.holds(self.name, "comes back by itself, into its groups")
+        self.connection_id = online.connection_id
+        if online.recovered != recovered:
+            instead = _BACK["same" if online.recovered else "new"]
+            raise self._teller.fails(self.name, what, f"it {instead} instead")
+        self._teller.holds(self.name, what)
 
     def disconnects(self) -> None:
         """Leave for good."""
@@ -159,11 +222,14 @@ class Client:
     def _try(
         self, what: str, question: Callable[[Reply[None]], ToClient], refused: str = ""
     ) -> None:
+        self._attempt(what, lambda: self._stage.ask(self._address, question), refused)
+
+    def _attempt(self, what: str, act: Callable[[], None], refused: str) -> None:
         if not refused:
             self._teller.does(self.name, what)
         try:
-            self._stage.ask(self._address, question)
-        except AckError as error:
+            act()
+        except (AckError, InvocationError) as error:
             if error.name != refused:
                 raise self._teller.fails(self.name, what, f"{error}") from None
             self._teller.holds(self.name, f"{what}, which is refused: {error}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import deque
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 from urllib.parse import urlsplit, urlunsplit
 
@@ -45,13 +46,21 @@ class Mend(msgspec.Struct, frozen=True):
     answer: Reply[None]
 
 
+class Lead(msgspec.Struct, frozen=True):
+    """Lead to another address from now on; connections that are open stay."""
+
+    host: str
+    port: int
+    answer: Reply[None]
+
+
 class Remove(msgspec.Struct, frozen=True):
     """End it for good."""
 
     answer: Reply[None]
 
 
-ToLink: TypeAlias = Lay | Cut | Mend | Remove | Done
+ToLink: TypeAlias = Lay | Cut | Mend | Lead | Remove | Done
 
 
 class LinkActor(Part):
@@ -75,6 +84,9 @@ class LinkActor(Part):
                 answer.post(None)
             case Mend(answer=answer):
                 self._whole = True
+                answer.post(None)
+            case Lead(host=host, port=port, answer=answer):
+                self._target = (host, port)
                 answer.post(None)
             case Remove(answer=answer):
                 self._break()
@@ -122,18 +134,26 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 class Link:
-    """A link as a story sees it: somewhere to connect to, and something to break."""
+    """A link as a story sees it: somewhere to connect to, and something to break.
+
+    Args:
+        gateways: Those of the service that it leads to, its own first.
+        port: Where clients connect.
+        address: The actor that relays.
+        stage: Where that is.
+        teller: Tells what happens to it.
+    """
 
     def __init__(
         self,
-        gateway: Gateway,
+        gateways: Sequence[Gateway],
         port: int,
         address: Address,
         stage: Stage,
         teller: Teller,
     ) -> None:
-        self.name = f"a link to {gateway.name}"
-        self._gateway = gateway
+        self.name = f"a link to {gateways[0].name}"
+        self._gateways = deque(gateways)
         self._port = port
         self._address = address
         self._stage = stage
@@ -143,19 +163,39 @@ class Link:
         self, user: str, roles: Sequence[str] | None = None, groups: Iterable[str] = ()
     ) -> str:
         """Sign a client's way in; the token names the gateway at the other end."""
-        url = urlsplit(self._gateway.client_url(user, roles, groups))
+        url = urlsplit(self._gateways[0].client_url(user, roles, groups))
         return urlunsplit(url._replace(netloc=f"{url.hostname}:{self._port}"))
 
     def breaks(self) -> None:
         """Break, for all who come this way."""
-        self._teller.does("the link", f"to {self._gateway.name} breaks")
+        self._tell("breaks")
         self._stage.ask(self._address, Cut)
 
     def heals(self) -> None:
         """Be whole again."""
-        self._teller.does("the link", f"to {self._gateway.name} is whole again")
+        self._tell("is whole again")
         self._stage.ask(self._address, Mend)
+
+    def heals_elsewhere(self) -> None:
+        """Be whole again, and lead to the next gateway of the service from now on.
+
+        So does a network that sends who comes back another way; with one gateway it
+        leads where it did.
+        """
+        self._gateways.rotate(-1)
+        host, port = address_of(self._gateways[0])
+        self._stage.ask(self._address, lambda answer: Lead(host, port, answer))
+        self.heals()
 
     def ends(self) -> None:
         """End for good, without a word."""
         self._stage.ask(self._address, Remove)
+
+    def _tell(self, what: str) -> None:
+        self._teller.does("the link", f"to {self._gateways[0].name} {what}")
+
+
+def address_of(gateway: Gateway) -> tuple[str, int]:
+    """Give host and port that a gateway listens at."""
+    host, _, port = gateway.endpoint.partition("://")[2].rpartition(":")
+    return host, int(port)

@@ -14,7 +14,7 @@ import pykka
 from hubbub.scenarios.topology.client_actor import ClientActor
 from hubbub.scenarios.topology.clients import Client
 from hubbub.scenarios.topology.crowds import Crowd, CrowdActor
-from hubbub.scenarios.topology.links import Lay, Link, LinkActor
+from hubbub.scenarios.topology.links import Lay, Link, LinkActor, address_of
 from hubbub.scenarios.topology.processes import Classes
 from hubbub.scenarios.topology.servers import Server, ServerActor
 from hubbub.scenarios.topology.services import Services
@@ -100,11 +100,11 @@ class Scene:
 
     def link(self, gateway: Gateway) -> Link:
         """Lay a link to a gateway, which a story can break; clients connect to it."""
-        gateway = self._services.for_link(gateway)
-        host, _, port = gateway.endpoint.partition("://")[2].rpartition(":")
-        actor = self._stage.spawn(lambda: LinkActor(host, int(port)))
+        gateways = self._services.for_link(gateway)
+        host, port = address_of(gateways[0])
+        actor = self._stage.spawn(lambda: LinkActor(host, port))
         laid = Link(
-            gateway, self._stage.ask(actor, Lay), actor, self._stage, self.teller
+            gateways, self._stage.ask(actor, Lay), actor, self._stage, self.teller
         )
         self._ends.append(laid.ends)
         return laid

@@ -32,6 +32,7 @@ class Spread:
     """Sends clients to one gateway of a service after the other, and servers too."""
 
     def __init__(self, gateways: Sequence[Gateway]) -> None:
+        self.gateways = gateways
         self.clients = cycle(gateways)
         self.servers = cycle(gateways)
 
@@ -117,10 +118,17 @@ class Services:
         spread = self._spreads.get(place)
         return place if spread is None else next(spread.clients)
 
-    def for_link(self, gateway: Gateway) -> Gateway:
-        """Give the gateway that the next link leads to: clients will come that way."""
+    def for_link(self, gateway: Gateway) -> list[Gateway]:
+        """Give the gateway that the next link leads to: clients will come that way.
+
+        Behind it come the others of its service.
+        """
         spread = self._spreads.get(gateway)
-        return gateway if spread is None else next(spread.clients)
+        if spread is None:
+            return [gateway]
+        first = next(spread.clients)
+        place = spread.gateways.index(first)
+        return [*spread.gateways[place:], *spread.gateways[:place]]
 
     def for_server(self, gateway: Gateway) -> Gateway:
         """Give the gateway that the next server attaches to."""

@@ -170,3 +170,23 @@ def test_a_session_of_which_too_much_is_kept_ends_on_the_way() -> None:
     assert stage.recover(client, c).is_lost
     assert stage.told(events.Disconnected) == 1
     stage.check_calm()
+
+
+def test_what_came_while_away_counts_wherever_it_came() -> None:
+    stage = MovesStage("abc", Bounds(messages=20))
+    a, b, c = stage.nodes
+    client = away(stage, a, "g")
+    a.command(*(publish(G, str(number)) for number in range(15)))
+    stage.pass_by()
+    left = FakeSocket(RELIABLE, refusal=events.Reject(500, "The client left."))
+    client.come_back(lambda name: b.recover(name, left))
+    stage.pass_by()
+    c.command(*(publish(G, str(number)) for number in range(15, 20)))
+    stage.pass_by()
+    assert stage.exists(c, client.connection_id)
+    c.command(publish(G, "20"))
+    stage.pass_by()
+    assert not stage.exists(c, client.connection_id)
+    assert stage.told(events.Disconnected) == 1
+    assert stage.recover(client, c).is_lost
+    stage.check_calm()

@@ -217,3 +217,60 @@ def test_a_handler_s_word_finds_a_session_that_has_moved(stage: MovesStage) -> N
         node.command(publish(ToConnection(client.connection_id), node.name[-1]))
     stage.pass_by()
     assert sorted(client.read().data) == ["a", "b", "c"]
+
+
+@WHERE
+@pytest.mark.parametrize("late", [0.0, 0.001, 0.003, 0.005, 0.007])
+@pytest.mark.parametrize("whom", ["one", "user", "all"])
+def test_a_command_that_meets_a_session_as_it_leaves_goes_with_it(
+    stage: MovesStage, place: int, late: float, whom: str
+) -> None:
+    a, b, _ = stage.nodes
+    node, done = stage.nodes[place], Probe()
+    client, other = (stage.enter(a, "alice", ["g"]) for _ in range(2))
+    client.cut()
+    client.come_back(b.recover)
+    stage.pass_by(late)
+    paid = commands.Receipt(done, "done", "missing")
+    if whom == "all":
+        node.command(commands.AddAllToGroups(("h",), None, paid))
+    else:
+        me = ToConnection(client.connection_id)
+        target = me if whom == "one" else ToUser("alice")
+        node.command(commands.AddToGroup(target, "h", paid))
+    for _ in range(100):
+        stage.pass_by(0.005)
+        if done.heard:
+            break
+    assert done.heard == ["done"]
+    stage.nodes[2].command(publish(ToGroup("h"), "h"))
+    stage.pass_by(1)
+    assert client.read().data == ["h"]
+    assert other.read().data == ([] if whom == "one" else ["h"])
+    stage.check_calm()
+
+
+@WHERE
+@pytest.mark.parametrize("late", [0.0, 0.001, 0.003, 0.005, 0.007])
+@pytest.mark.parametrize("whom", ["one", "user", "group", "all"])
+def test_a_close_that_meets_a_session_as_it_leaves_goes_with_it(
+    stage: MovesStage, place: int, late: float, whom: str
+) -> None:
+    a, b, c = stage.nodes
+    node = stage.nodes[place]
+    client = stage.enter(a, "alice", ["g"])
+    client.cut()
+    client.come_back(b.recover)
+    stage.pass_by(late)
+    target = {
+        "one": ToConnection(client.connection_id),
+        "user": ToUser("alice"),
+        "group": ToGroup("g"),
+        "all": commands.Everyone(),
+    }[whom]
+    node.command(commands.Close(target))
+    stage.pass_by(1)
+    assert client.is_lost or client.closed == 1000
+    assert not stage.exists(c, client.connection_id)
+    assert stage.told(events.Disconnected) == 1
+    stage.check_calm()

@@ -161,13 +161,14 @@ def test_the_number_of_a_message_that_is_too_late_is_not_used_again() -> None:
 def moved(kept: Retention, now: float, then: float) -> Retention:
     """Take what is kept to a gateway with another clock."""
     other = Retention()
-    other.restore(kept.export(now), CODEC, then)
+    other.restore(kept.export(now, 7), CODEC, then)
     return other
 
 
 def test_what_is_kept_goes_on_elsewhere_under_the_same_numbers() -> None:
     kept = kept_of(letters("a", "b"), letters("c"))
     kept.acknowledge(1)
+    assert kept.export(5.0, 7) == Mail(1, 3, 7, ((b"b", 0), (b"c", 0)))
     other = moved(kept, 5.0, 1000.0)
     assert (other.acknowledged, other.last) == (1, 3)
     assert other.size == 2
@@ -186,7 +187,7 @@ def test_a_time_that_is_left_is_left_elsewhere() -> None:
 
 def test_a_gap_in_what_arrives_is_a_bug_and_not_a_loss() -> None:
     with pytest.raises(ValueError, match="every number"):
-        Retention().restore(Mail(3, 5, ((b"a", 0),)), CODEC, 0.0)
+        Retention().restore(Mail(3, 5, 7, ((b"a", 0),)), CODEC, 0.0)
 
 
 def test_the_bounds_are_those_of_the_service() -> None:

@@ -13,7 +13,6 @@ import pytest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 from websockets.exceptions import ConnectionClosedError
 
-from support.gateway import KEY
 from support.official import Bystander
 from support.returning import (
     RELIABLE,
@@ -118,59 +117,6 @@ async def test_a_token_alone_makes_a_new_connection(
 
 
 # Who does not.
-
-
-FORGERIES: dict[str, Callable[[str, str], str]] = {
-    "none": lambda _id, _token: "",
-    "not a token": lambda _id, _token: "x",
-    "of another key": lambda id_, _token: sign(id_, key=KEY[::-1]),
-    "of another connection": lambda id_, _token: sign(id_[::-1]),
-    "of no connection": lambda id_, _token: sign(id_, aud=None),
-    "of another service": lambda id_, _token: sign(id_, iss="https://example.com"),
-    "too old": lambda id_, _token: sign(id_, seconds=-3600),
-    "with another payload": lambda id_, token: ".".join(
-        (
-            token.split(".")[0],
-            sign(id_, seconds=9_999_999).split(".")[1],
-            token.split(".")[2],
-        )
-    ),
-    "with a bit of its signature gone": lambda _id, token: token[:-4],
-    "with no signature": lambda _id, token: f"{token.rpartition('.')[0]}.",
-}
-
-
-@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
-async def test_a_wrong_token_is_let_in_and_closed_and_does_no_harm(
-    gateway: GatewayProcess, hub: str, forge: Callable[[str, str], str]
-) -> None:
-    async with member(gateway, hub) as alice:
-        token = forge(alice.id, alice.token)
-        url = way_back(address_of(gateway, hub), alice.id, token)
-        code, reason = await lost(url)
-        assert code == UNRECOVERABLE
-        assert reason
-        await alice.still()
-
-
-async def test_a_client_token_is_no_reconnection_token(
-    gateway: GatewayProcess, hub: str
-) -> None:
-    async with member(gateway, hub) as alice:
-        access = gateway.token(f"/client/hubs/{hub}", sub="alice")
-        assert (await lost(alice.way_back(token=access)))[0] == UNRECOVERABLE
-        assert (await lost(f"{way_back(address_of(gateway, hub), alice.id, '')}"))[
-            0
-        ] == UNRECOVERABLE
-        await alice.still()
-
-
-async def test_the_token_of_one_client_does_not_open_the_session_of_another(
-    gateway: GatewayProcess, hub: str
-) -> None:
-    async with member(gateway, hub) as alice, member(gateway, hub, user="bob") as bob:
-        assert (await lost(bob.way_back(token=alice.token)))[0] == UNRECOVERABLE
-        await bob.still()
 
 
 @pytest.mark.parametrize(

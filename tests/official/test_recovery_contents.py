@@ -6,17 +6,21 @@ says (client protocols, reliable subprotocols). REST is the official package's.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
+from hubbub.sdk import Respond, Text, WebPubSubServer
+from support.official import SECONDS
 from support.returning import Returning, gone, member
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hubbub.actors import events
     from support.gateway import GatewayProcess
 
 TEXT = "text/plain"
@@ -139,6 +143,51 @@ async def test_ack_ids_are_remembered(gateway: GatewayProcess, hub: str) -> None
                 assert not ack["success"]
                 assert ack["error"]["name"] == "Duplicate"
             await again.still()
+
+
+async def test_handlers_hear_of_a_client_once_however_often_it_comes_back(
+    gateway: GatewayProcess, hub: str
+) -> None:
+    """Client protocols, recovery request, and after acceptance."""
+    told: list[tuple[str, str]] = []
+    left = asyncio.Event()
+    server = WebPubSubServer(gateway.connection_string, hub)
+
+    async def connect(_: events.Connect) -> None:
+        told.append(("connect", ""))
+
+    async def connected(event: events.Connected) -> None:
+        told.append(("connected", event.client.connection_id))
+
+    async def disconnected(event: events.Disconnected) -> None:
+        told.append(("disconnected", event.client.connection_id))
+        left.set()
+
+    async def ask(event: events.UserEvent) -> Respond:
+        state = f"{event.client.state or ''}+"
+        return Respond(Text(state), state=state)
+
+    for handler in (connect, connected, disconnected, ask):
+        server.handle_event(handler.__name__, handler)
+    async with server, member(gateway, hub) as alice:
+        client = alice
+        for expected in ("+", "++", "+++"):
+            request = {"type": "event", "event": "ask", "dataType": "text", "data": ""}
+            await client.socket.send(json.dumps(request))
+            push = await client.push()
+            assert push["data"] == expected, "the connection state stays"
+            await client.acknowledge(push["sequenceId"])
+            await client.still()
+            await client.cut()
+            client = await client.back().__aenter__()
+        await client.socket.close(1000)
+        async with asyncio.timeout(SECONDS):
+            await left.wait()
+        assert told == [
+            ("connect", ""),
+            ("connected", alice.id),
+            ("disconnected", alice.id),
+        ]
 
 
 async def test_a_client_that_is_away_exists_and_is_a_member(

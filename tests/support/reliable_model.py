@@ -62,6 +62,8 @@ class Guest:
         """Since when it may be away, as gateways see it."""
         self.over = False
         """Whether it knows that its session is over."""
+        self.is_in_h: bool | None = False
+        """Whether it is in the group h; None while that changes."""
         self._notes: dict[str, list[Note]] = {}
         self._origins: dict[str, str] = {}
         self._progress = self._looked = stage.loop.now
@@ -151,6 +153,25 @@ class Guest:
                 for note in notes:
                     note.required &= note.at < self.now - TRANSIT
 
+    def forgo(self, kind: str) -> None:
+        """Note that messages of some origins that are still on their way may not come.
+
+        Args:
+            kind: What the name of the origin contains.
+        """
+        for origin, notes in self._notes.items():
+            if kind in origin:
+                for note in notes:
+                    note.required &= note.at < self.now - TRANSIT
+
+    def may_end(self) -> None:
+        """Note that somebody wants its session to end."""
+        self._may_be_lost = True
+
+    def must_end(self) -> None:
+        """Note that its session has ended."""
+        self._must_be_lost = True
+
     # What it sees.
 
     def look(self) -> None:
@@ -162,7 +183,8 @@ class Guest:
             self.check(lost=True)
             self.over = True
         elif self.door is not None and client.is_in:
-            assert not self._must_be_lost, "the session should be over"
+            is_over = client.closed is not None
+            assert is_over or not self._must_be_lost, "the session should be over"
             self.home, self.door = self.door, None
             self._progress, self.away_since = self._involved[self.home], None
             self._attached = True
@@ -186,6 +208,7 @@ class Guest:
         assert len(set(data)) == len(data), "something came twice"
         got: dict[str, list[str]] = {}
         for text in data:
+            assert text in self._origins, f"{text} was for somebody else"
             got.setdefault(self._origins[text], []).append(text)
         for origin, notes in self._notes.items():
             rest = iter(got.get(origin, ()))

@@ -142,7 +142,7 @@ class Publishers(AsyncExitStack):
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
-        by_rest = 0 if self._avoid else TOTAL // 10
+        by_rest = 0 if self._avoid else TOTAL // 20
         if by_rest:
             rest = await self.enter_async_context(
                 WebPubSubServiceClient.from_connection_string(

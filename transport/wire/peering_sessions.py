@@ -47,15 +47,14 @@ def _found_mail(values: Any) -> sessions.Mail:
     return mail
 
 
-def _seconds(value: Any) -> float:
-    if type(value) not in {int, float} or not 0 < value <= _MOST_SECONDS:
-        raise Unfit("seconds are expected")
-    return float(value)
-
-
+_milliseconds = number(1, _MOST_SECONDS * 1000)
+_SECONDS: Final = Field(
+    lambda seconds: _milliseconds(round(seconds * 1000)),
+    lambda value: _milliseconds(value) / 1000,
+)
 _RULES: Final = mapping(flag, flag)
 _STREAM: Final = struct(
-    shape(sessions.OpenStream, [name, name, number(1), flag, _seconds])
+    shape(sessions.OpenStream, [name, name, number(1), flag, _SECONDS])
 )
 
 
