@@ -25,6 +25,7 @@ from hubbub.actors.arrivals import Arrivals
 from hubbub.actors.departures import Departures
 from hubbub.actors.messages import commands, internal, moving, peers, returning
 from hubbub.actors.move import OURS, Overdue, Told, mail_of
+from hubbub.actors.parking import Parking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,13 +67,16 @@ class Moves:
         self._entries = membership.roster.connections
         self._sends = sends
         self._arrivals = Arrivals(hub, name, links, membership, ways, self._holder)
-        self._parked: list[internal.ToHubActor] = []
         self._departures = Departures(hub, name, links, membership)
+        self._parking = Parking(hub.address, membership.roster, self._moving)
 
     @property
     def under_way(self) -> bool:
         """Whether anything moves: then what is published has to go ``around``."""
         return bool(self._arrivals.all or self._departures.all)
+
+    def _moving(self) -> dict[str, object]:
+        return {**self._arrivals.all, **self._departures.all}
 
     def intercept(self, message: object) -> bool:
         """Take a message that concerns a session that moves; False if it does not."""
@@ -81,18 +85,8 @@ class Moves:
                 self._around(OURS, message, self._sends.publish)
             case internal.Relayed(command=commands.Publish() as publish, origin=origin):
                 self._around(origin, publish, self._sends.deliver)
-            case internal.Relayed(command=command) if self._concerns(command):
-                self._parked.append(message)
-            case (
-                commands.AddToGroup()
-                | commands.RemoveFromGroup()
-                | commands.AddAllToGroups()
-                | commands.RemoveAllFromGroups()
-                | commands.Close()
-            ) if self._concerns(message):
-                self._parked.append(message)
             case _:
-                return False
+                return self._parking.take(message)
         return True
 
     def _around(
@@ -124,41 +118,10 @@ class Moves:
         for (outlet, _), was_deaf in zip(deaf, before, strict=True):
             outlet.deaf = was_deaf or outlet.over
 
-    def _concerns(self, command: object) -> bool:
-        """Tell whether a command may be about a session that moves, and has to wait.
-
-        What a session wants must be known when it moves, and whoever changes it would
-        be told that it is done.
-        """
-        match command:
-            case (
-                commands.AddToGroup(target=target)
-                | commands.RemoveFromGroup(target=target)
-            ):
-                return any(
-                    entry.connection_id in self._arrivals.all
-                    or entry.connection_id in self._departures.all
-                    for entry in self._membership.roster.find(target)
-                )
-            case (
-                commands.AddAllToGroups()
-                | commands.RemoveAllFromGroups()
-                | commands.Close()
-            ):
-                return True
-            case _:
-                return False
-
-    def _unpark(self) -> None:
-        """Let what waited try again, now that something has happened."""
-        parked, self._parked = self._parked, []
-        for message in parked:
-            self._hub.address.post(message)
-
     def hear(self, message: returning.OfMoves) -> None:
         """Take what a door, a connection, a peer or a timer says."""
         self._hear(message)
-        self._unpark()
+        self._parking.release()
 
     def _hear(self, message: returning.OfMoves) -> None:
         match message:
@@ -211,7 +174,7 @@ class Moves:
         """Let nobody wait for a session that has ended."""
         self._departures.gone(connection_id)
         self._arrivals.gone(connection_id)
-        self._unpark()
+        self._parking.release()
 
     def _recover(self, recover: returning.Recover) -> None:
         """Give a client its session: one that is here, or that another gateway has."""

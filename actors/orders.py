@@ -56,6 +56,7 @@ class Orders:
                 | commands.RemoveFromGroup(
                     target=commands.ToConnection(connection_id=name)
                 )
+                | commands.Close(target=commands.ToConnection(connection_id=name))
             ) if self._sharing.has_moved(name):
                 self._sharing.share(order)  # whoever asked us did not know yet
             case commands.AddToGroup() | commands.RemoveFromGroup():

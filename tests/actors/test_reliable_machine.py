@@ -132,7 +132,7 @@ class ReliableSessions(RuleBasedStateMachine):
         one, two = self.pick(place), self.pick(other)
         self.stage.slow(one, two, seconds, seconds * 1.5 + 0.001)
 
-    @precondition(lambda self: self.is_calm)
+    @precondition(lambda self: self.is_calm and not self.world.draining)
     @rule(place=PICK, seconds=st.floats(0.01, HICCUP))
     def cut_link(self, place: int, seconds: float) -> None:
         one, two = self.pick(place), self.pick(place + 1)
@@ -143,7 +143,7 @@ class ReliableSessions(RuleBasedStateMachine):
     @precondition(lambda self: len(self.world.open) > 1 and not self.world.draining)
     @rule(place=PICK)
     def drain(self, place: int) -> None:
-        self.world.drain(self.pick(place))
+        self.world.drain(self.pick(place), shaky=not self.is_calm)
 
     @precondition(lambda self: self.is_calm and len(self.world.open) > 1)
     @rule(place=PICK)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,7 @@ from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 from support.chaos import Cut, Ways
 from support.gateway import GatewayProcess
 from support.raw import metrics
-from support.reliable import AsyncListener, SyncListener
+from support.reliable import AsyncListener, Listener, SyncListener
 from support.returning import UNRECOVERABLE, address_of, gone, lost, way_back
 from support.storm import CUTS, ROOM, Pace, Publishers, Storm, homes, whole
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from support.chaos import Way
 
-KINDS = {"sync": SyncListener, "aio": AsyncListener}
+KINDS: dict[str, type[Listener]] = {"sync": SyncListener, "aio": AsyncListener}
 SYNC, AIO = 2, 5
 """Clients of each kind: an aio client takes a second to come back, whatever happens."""
 
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 @pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> type[SyncListener | AsyncListener]:
+def kind(request: pytest.FixtureRequest) -> type[Listener]:
     return KINDS[request.param]
 
 
@@ -52,19 +53,18 @@ def service(gateway: GatewayProcess, hub: str) -> Callable[[], Any]:
 
 async def arrive(
     stack: AsyncExitStack,
-    kind: type[SyncListener | AsyncListener],
+    kind: type[Listener],
     hub: str,
     ways: Sequence[Way],
     pace: Pace,
-) -> list[SyncListener | AsyncListener]:
+) -> list[Listener]:
     """Connect a client along each way; they join the room as clients do."""
     listeners = []
     for place, way in enumerate(ways):
         name = f"{kind.__name__} {place}"
         pace.listens(name)
         listener = kind(
-            lambda way=way, name=name: way.client_url(hub, name, [MEMBER]),
-            lambda count, name=name: pace.heard(name, count),
+            partial(way.client_url, hub, name, [MEMBER]), partial(pace.heard, name)
         )
         await stack.enter_async_context(listener)
         await listener.join(ROOM)
@@ -125,7 +125,7 @@ async def test_nothing_is_lost_or_doubled_while_connections_are_cut(
 
 @pytest.mark.parametrize("manner", Cut)
 async def test_a_client_comes_back_from_a_cut_of_any_manner(
-    kind: type[SyncListener | AsyncListener],
+    kind: type[Listener],
     manner: Cut,
     gateway: GatewayProcess,
     hub: str,
@@ -152,7 +152,7 @@ async def test_a_client_comes_back_from_a_cut_of_any_manner(
 
 
 async def test_a_client_closed_over_rest_is_told_and_returns_as_another(
-    kind: type[SyncListener | AsyncListener],
+    kind: type[Listener],
     gateway: GatewayProcess,
     hub: str,
     service: Callable[[], Any],
@@ -183,7 +183,7 @@ SECONDS = 20.0
 
 
 async def test_a_client_that_is_closed_gives_up_its_session(
-    kind: type[SyncListener | AsyncListener],
+    kind: type[Listener],
     gateway: GatewayProcess,
     hub: str,
     service: Callable[[], Any],

@@ -80,13 +80,16 @@ async def test_a_thousand_messages_and_many_cuts_lose_and_double_nothing(
 ) -> None:
     bob = await hubbub_client()
     async with WebPubSubClient(url, backoff=SOON, inbox=2000) as ann:
-        states = ann.states()
+        states, first = ann.states(), ann.connection_id
 
         async def publish() -> None:
             for number in range(1000):
-                await bob.send_to_group("lobby", number)
                 if number % 50 == 0:
+                    back = await until(states, Online)
+                    assert back == Online(first, "ann", recovered=number > 0)
                     way.reset()
+                    await until(states, Offline)
+                await bob.send_to_group("lobby", number)
 
         publishing = asyncio.create_task(publish())
         heard = [(await ann.next(SECONDS)).data for _ in range(1000)]
@@ -94,11 +97,7 @@ async def test_a_thousand_messages_and_many_cuts_lose_and_double_nothing(
         assert heard == list(range(1000))
         await bob.send_to_group("lobby", "fence")
         assert (await ann.next(SECONDS)).data == "fence"
-        first = ann.connection_id
-    seen = [state async for state in states]
-    assert {one.connection_id for one in seen if isinstance(one, Online)} == {first}
-    assert sum(isinstance(one, Offline) for one in seen) > 5
-    assert way.accepted > 5
+        assert ann.connection_id == first
 
 
 async def test_what_is_given_again_is_not_heard_again(
@@ -149,7 +148,23 @@ async def test_a_token_that_has_expired_meanwhile_is_not_needed(
         assert (await ann.next(SECONDS)).data == "are you there?"
 
 
-async def test_permissions_and_state_of_the_session_are_what_they_were(
+async def test_a_network_that_swallows_everything_is_noticed(
+    url: str, way: TcpProxy, hubbub_client: NewClient
+) -> None:
+    bob = await hubbub_client()
+    async with WebPubSubClient(url, backoff=SOON, keep_alive=0.1) as ann:
+        states = ann.states()
+        await until_online(states)
+        way.stall()
+        await bob.send_to_group("lobby", "are you there?")
+        await until(states, Offline)
+        way.heal()
+        back = await until_online(states)
+        assert back == [Online(ann.connection_id, "ann", recovered=True)]
+        assert (await ann.next(SECONDS)).data == "are you there?"
+
+
+async def test_the_permissions_of_the_session_are_what_they_were(
     way: TcpProxy, hubbub_gateway: HubbubGateway
 ) -> None:
     roles = ["webpubsub.sendToGroup.mine"]

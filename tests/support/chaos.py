@@ -7,6 +7,7 @@ import enum
 import socket
 import struct
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
@@ -61,18 +62,6 @@ class Way:
                     pair.cut(kind)
 
         self._do(cut)
-
-    def close(self) -> None:
-        """Reset everything, and refuse every attempt from now on."""
-        self.cut(Cut.RESET, 1_000_000)
-
-    def open(self) -> None:
-        """Let clients connect again."""
-
-        def open_again() -> None:
-            self._refusals = 0
-
-        self._do(open_again)
 
     # In the thread of the ways.
 
@@ -148,9 +137,8 @@ class Ways:
 
     async def _listen(self) -> None:
         for way, listener in zip(self.all, self._listeners, strict=True):
-            server = await self._loop.create_server(
-                lambda way=way: _ClientSide(way, self.gateway.port), sock=listener
-            )
+            side = partial(_ClientSide, way, self.gateway.port)
+            server = await self._loop.create_server(side, sock=listener)
             self._servers.append(server)
 
     async def _end(self) -> None:
@@ -208,7 +196,7 @@ class _ClientSide(_Side):
 
     @property
     def other(self) -> _Side | None:
-        return self.pair and self.pair.gateway
+        return None if self.pair is None else self.pair.gateway
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -225,7 +213,7 @@ class _GatewaySide(_Side):
 
     @property
     def other(self) -> _Side | None:
-        return self.pair and self.pair.client
+        return None if self.pair is None else self.pair.client
 
     def data_received(self, data: bytes) -> None:
         assert self.pair is not None

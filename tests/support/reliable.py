@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from azure.messaging.webpubsubclient import WebPubSubClient, WebPubSubClientCredential
 from azure.messaging.webpubsubclient.aio import WebPubSubClient as AsyncClient
@@ -23,7 +23,41 @@ LOST_WAKE_UP: Final = 3.0
 """The sync client sleeps so long when an answer comes before it waits for it."""
 
 
-class SyncListener:
+class Listener(Protocol):
+    """A client, and what it has told its application.
+
+    Args:
+        url: Gives where to connect to, with a token.
+        heard: Called with how much it has heard.
+    """
+
+    heard: list[Heard]
+    connected: list[str]
+    """The connection ids that it was told."""
+    disconnected: list[str | None]
+    """The reasons that it was told."""
+    client: Any
+
+    def __init__(self, url: Callable[[], str], heard: Callable[[int], None]) -> None:
+        """Make the client, not open yet."""
+
+    async def join(self, group: str) -> None:
+        """Join a group."""
+
+    async def __aenter__(self) -> Self:
+        """Open."""
+        ...
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+
+
+class SyncListener(Listener):
     """The sync client; each callback comes in a thread of its own."""
 
     def __init__(self, url: Callable[[], str], heard: Callable[[int], None]) -> None:
@@ -71,7 +105,7 @@ class SyncListener:
             await asyncio.to_thread(self.client.close)
 
 
-class AsyncListener:
+class AsyncListener(Listener):
     """The aio client."""
 
     def __init__(self, url: Callable[[], str], heard: Callable[[int], None]) -> None:

@@ -117,7 +117,7 @@ class Guest:
         """Stand at a door, in place of wherever it was."""
         away, now = self.away_since, self.now
         if self._clean and away is not None:
-            settled = [n for n in self._since(away) if n.at < now - TRANSIT]
+            settled = [n for n in self._since(away) if away < n.at < now - TRANSIT]
             self._must_be_lost |= now - away > self._bounds.window + 1
             self._must_be_lost |= (
                 sum(note.required for note in settled) > self._bounds.messages

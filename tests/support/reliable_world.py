@@ -75,8 +75,9 @@ class World:
         since = self.stage.loop.now - TRANSIT
         client = self.stage.enter(node, user, ["g"])
         guest = Guest(self.stage, BOUNDS, user, client, node)
+        waiting = {note.text for wish in self._wishes for note in wish.notes}
         for note, origin in self._recent.values():
-            if note.at > since:  # it may still be on its way
+            if note.at > since or note.text in waiting:  # it may still come
                 guest.note(origin, note.text, required=False)
         return guest
 
@@ -171,12 +172,16 @@ class World:
 
     # Gateways.
 
-    def drain(self, node: Node) -> None:
+    def drain(self, node: Node, *, shaky: bool) -> None:
+        """Let a gateway end in order; it waits only so long for links that shake."""
         drained = Probe()
         self.open.remove(node)
         self.draining[node] = drained, self.stage.loop.now
         for guest in self.guests:
             guest.drained(node, self.open)
+            if shaky:
+                guest.forgo(node.name)
+                guest.forgo("said")
         node.gateway.post(internal.Drain(drained))
 
     def crash(self, node: Node) -> None:
@@ -260,7 +265,7 @@ class World:
                 elif guest.door is None:
                     guest.knock(self.open[0])
             self.stage.pass_by(1)
-            if all(guest.is_there for guest in self.guests):
+            if not self.draining and all(guest.is_there for guest in self.guests):
                 break
         self.stage.pass_by(3)
         self.answer()

@@ -42,6 +42,9 @@ Provider: TypeAlias = str | Callable[[], str | Awaitable[str]]
 _LARGEST = 16 << 20
 """Bytes of the largest message taken, which is base64 of what a client may send."""
 
+_FAREWELL = 1.0
+"""Seconds for the close handshake with a gateway that answers no pings."""
+
 _quiet = logging.getLogger("hubbub.sdk.websockets")
 _quiet.setLevel(logging.WARNING)  # at debug, the library would log the URL
 
@@ -149,6 +152,7 @@ class Dialer(msgspec.Struct, frozen=True):
                 open_timeout=None,
                 ping_interval=self.keep_alive,
                 ping_timeout=self.keep_alive,
+                close_timeout=_FAREWELL,
                 max_size=_LARGEST,
                 logger=_quiet,
                 ssl=(self.tls or True) if secure else None,

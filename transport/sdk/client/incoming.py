@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 IDLE = 300.0
 """Seconds of silence that are taken for the end of a stream; what gateways do."""
 
+_MOST_STREAMS = 100
+"""Streams that wait for a reader; each keeps its parts."""
+
 
 class IncomingStream:
     """A stream that somebody publishes to a group: iterate over its parts.
@@ -122,7 +125,7 @@ class IncomingStreamReader:
         group: The group; None for all.
         whole: Whether to leave out streams whose beginning was not heard.
         idle: Seconds of silence that are taken for the end of a stream.
-        most: Streams, and parts of each, that may wait to be read.
+        most: Parts of each stream that may wait to be read.
     """
 
     def __init__(self, group: str | None, whole: bool, idle: float, most: int) -> None:
@@ -130,7 +133,7 @@ class IncomingStreamReader:
         self._whole = whole
         self._idle = idle
         self._most = most
-        self._inbox: Inbox[IncomingStream] = Inbox(most)
+        self._inbox: Inbox[IncomingStream] = Inbox(min(most, _MOST_STREAMS))
         self._open: WeakValueDictionary[
             tuple[str | None, str | None, str], IncomingStream
         ] = WeakValueDictionary()
@@ -191,7 +194,7 @@ class IncomingStreams:
     """Those who read streams.
 
     Args:
-        most: Streams, and parts of each, that may wait for each reader.
+        most: Parts of each stream that may wait for each reader.
     """
 
     def __init__(self, most: int) -> None:

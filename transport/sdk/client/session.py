@@ -207,6 +207,7 @@ class Session:
             for_good: Whether nobody comes back for the session.
         """
         self._closing = True
+        self._socket.close_timeout = seconds
         code = _GARBAGE if self._raves else _GOODBYE if for_good else _AWAY
         try:
             async with asyncio.timeout(seconds):
