@@ -75,28 +75,30 @@ def test_a_session_whose_event_is_under_way_moves_once_it_is_answered(
     assert client.read().data == ["yes", "h"]
 
 
-def test_what_a_client_asks_as_its_session_leaves_is_answered(
+class Hasty(FakeSocket):
+    """A client of which a request more was read before reading stopped."""
+
+    def pause(self) -> None:
+        super().pause()
+        self.send(requests.SendEvent("late", Text("x"), 1))
+
+
+def test_what_was_read_of_a_client_before_its_session_leaves_is_served(
     stage: MovesStage,
 ) -> None:
-    a, b, c = stage.nodes
-    client = stage.enter(a, "alice", ["g"])
-    old = client.socket
-    stage.slow(c, a, SHORT, SHORT)
-    client.come_back(b.recover)
-    while not old.all("paused"):
-        stage.pass_by(0.0005)
-    old.send(requests.SendEvent("late", Text("x"), 1))
+    a, b, _ = stage.nodes
+    client = away(stage, a, "g")
+    client.come_back(lambda name: a.recover(name, Hasty(RELIABLE)))
+    stage.pass_by()
+    client.read().come_back(b.recover)
     stage.pass_by(1)
-    if stage.desk(a).told(events.UserEvent):
-        stage.desk(a).answer(events.Respond(Text("yes")))
-    insist(stage, client, b, 20)
+    stage.desk(a).answer(events.Respond(Text("yes")))
+    insist(stage, client, b, 5)
     client.socket.send(requests.SendEvent("late", Text("x"), 1))
     stage.pass_by()
-    if stage.desk(b).told(events.UserEvent):
-        stage.desk(b).answer(events.Respond(Text("yes")))
-        stage.pass_by()
     assert client.read().data == ["yes"]
-    assert len(client.socket.acks) == 1
+    assert client.socket.acks == [(1, "Duplicate")]
+    assert stage.told(events.UserEvent) == 1
 
 
 def test_a_client_that_is_back_in_time_does_not_lose_its_session_on_the_way(

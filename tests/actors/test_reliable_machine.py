@@ -79,12 +79,12 @@ class ReliableSessions(RuleBasedStateMachine):
 
     @rule(who=PICK)
     def say(self, who: int) -> None:
-        if self.guest(who).is_there:
+        if self.guest(who).is_heard:
             self.world.say(self.guest(who))
 
     @rule(who=PICK)
     def ask(self, who: int) -> None:
-        if self.guest(who).is_there:
+        if self.guest(who).is_heard:
             self.world.ask(self.guest(who))
 
     @rule()
@@ -93,7 +93,7 @@ class ReliableSessions(RuleBasedStateMachine):
 
     @rule(who=PICK, back=st.integers(0, 5))
     def acknowledge(self, who: int, back: int) -> None:
-        if self.guest(who).is_there:
+        if self.guest(who).is_heard:
             self.guest(who).acknowledge(back)
 
     # Clients.

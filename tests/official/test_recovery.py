@@ -67,6 +67,16 @@ async def test_no_access_token_is_needed(gateway: GatewayProcess, hub: str) -> N
                 assert third.id == alice.id
 
 
+async def test_a_client_without_a_name_comes_back_too(
+    gateway: GatewayProcess, hub: str
+) -> None:
+    async with Returning(gateway.client_url(hub)) as nobody:
+        await nobody.cut()
+        async with nobody.back() as again:
+            expected = nobody.connected | {"reconnectionToken": again.token}
+            assert again.connected == expected
+
+
 @pytest.mark.parametrize("claims", [{"exp": 1_000_000_000}, {"aud": "http://nowhere"}])
 async def test_an_access_token_that_is_no_good_does_no_harm(
     gateway: GatewayProcess, hub: str, claims: dict[str, Any]

@@ -16,7 +16,18 @@ from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 
 from support.gateway import GatewayProcess
 from support.official import SECONDS, Bystander
-from support.returning import ROLES, UNRECOVERABLE, Returning, gone, lost, member
+from support.raw import RawClient, target
+from support.returning import (
+    RELIABLE,
+    ROLES,
+    UNRECOVERABLE,
+    Returning,
+    address_of,
+    gone,
+    lost,
+    member,
+    way_back,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,6 +35,7 @@ if TYPE_CHECKING:
 WINDOW = 1.0
 KEPT = 50
 IMPATIENT = f"""
+keep_alive = 1
 [limits]
 recovery_seconds = {WINDOW}
 retained_messages = {KEPT}
@@ -185,6 +197,38 @@ async def test_a_client_that_never_acknowledges_is_closed(
         assert "not acknowledged" in push["message"]
         assert (await alice.closed())[0] == UNRECOVERABLE
         assert (await lost(alice.way_back()))[0] == UNRECOVERABLE
+
+
+async def test_a_client_that_does_not_read_is_closed_and_cannot_return(
+    gateway: GatewayProcess, hub: str
+) -> None:
+    """Twenty megabytes, of which sixteen are kept for a client."""
+    url = gateway.client_url(hub, "alice", groups=["room"])
+    async with rest_of(gateway, hub) as rest, Returning(url) as alice:
+        alice.socket.transport.pause_reading()
+        for _ in range(22):
+            await rest.send_to_group("room", "x" * 900_000, content_type="text/plain")
+        await gone(rest, alice.id)
+        assert (await lost(alice.way_back()))[0] == UNRECOVERABLE
+        await alice.cut()
+
+
+async def test_a_client_that_answers_no_ping_may_come_back(
+    strict: GatewayProcess, hub: str
+) -> None:
+    """Its network was gone for a while: it knows of nothing."""
+
+    def silent() -> tuple[str, str]:
+        with RawClient(strict) as client:
+            assert client.upgrade(target(strict, hub), protocol=RELIABLE).status == 101
+            hello = client.message()
+            assert client.closed()[0] == 1011
+            return hello["connectionId"], hello["reconnectionToken"]
+
+    connection_id, token = await asyncio.to_thread(silent)
+    url = way_back(address_of(strict, hub), connection_id, token)
+    async with Returning(url) as again:
+        assert again.id == connection_id
 
 
 async def test_a_client_that_acknowledges_gets_any_number(

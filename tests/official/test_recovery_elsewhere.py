@@ -98,6 +98,9 @@ async def test_it_may_go_to_and_fro(
     async with rest(0) as here, member(pair[0], hub, "room") as alice:
         client = alice
         for number in range(1, 7):
+            client._ack_id = number  # it counts on
+            ack = await client.request(type="joinGroup", group=f"group {number}")
+            assert ack["success"]
             await client.cut()
             await here.send_to_group("room", number)
             at = address_of(pair[number], hub)
@@ -106,6 +109,9 @@ async def test_it_may_go_to_and_fro(
             assert await client.numbered(1) == [(number, number)]
             await client.acknowledge(number)
             await client.still()
+        for number in range(1, 7):
+            await here.send_to_group(f"group {number}", number)
+        assert [data for _, data in await client.numbered(6)] == list(range(1, 7))
         await client.socket.close()
 
 

@@ -17,6 +17,7 @@ from support.gateway import GatewayProcess
 from support.official import Story, tell
 from support.raw import metrics
 from support.reliable_node import NodeListeners
+from support.resending import Resending
 from support.storm import (
     CUTS,
     ROOM,
@@ -32,7 +33,9 @@ from support.storm import (
 from support.workers import Crew
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from support.chaos import Way
 
 pytestmark = pytest.mark.node
 
@@ -48,14 +51,14 @@ def story(request: pytest.FixtureRequest) -> Iterator[Story]:
         )
 
 
-def listening(ways: Ways, hub: str, pace: Pace) -> NodeListeners:
+def listening(ways: Sequence[Way], hub: str, pace: Pace) -> NodeListeners:
     """Make a client for each way, in the room by its token."""
-    for place, _ in enumerate(ways.all):
+    for place, _ in enumerate(ways):
         pace.listens(str(place))
     return NodeListeners(
         [
             way.client_url(hub, f"node{place}", [], [ROOM])
-            for place, way in enumerate(ways.all)
+            for place, way in enumerate(ways)
         ],
         lambda place, count: pace.heard(str(place), count),
     )
@@ -81,7 +84,7 @@ async def test_nothing_is_lost_or_doubled_while_connections_are_cut(
             pace = Pace()
             async with (
                 asyncio.timeout(120),
-                listening(ways, hub, pace) as listeners,
+                listening(ways.all, hub, pace) as listeners,
                 Publishers(gateway, hub) as publishers,
             ):
                 storm = Storm(pace, ways.all, seed=6)
@@ -109,7 +112,7 @@ async def test_the_sessions_of_a_worker_that_ends_go_on_at_the_other(hub: str) -
         pace = Pace()
         async with (
             asyncio.timeout(120),
-            listening(ways, hub, pace) as listeners,
+            listening(ways.all, hub, pace) as listeners,
             Publishers(crew, hub, avoid=home(listeners.ids[0])) as publishers,
         ):
             victim = number(crew.log, home(listeners.ids[0]))
@@ -126,6 +129,39 @@ async def test_the_sessions_of_a_worker_that_ends_go_on_at_the_other(hub: str) -
             counts = metrics(crew)
             assert counts["hubbub_sessions_recovered_total"] >= 1
             assert counts["hubbub_sessions_lost_total"] == 0
+
+
+async def test_workers_may_be_replaced_one_after_the_other(hub: str) -> None:
+    """Five clients and a publisher that are all reliable; both workers get SIGTERM.
+
+    Counted: 2,000 messages to each client, once and in order. The publisher sends again
+    under the same ack id what was not acknowledged, in the same session to the end.
+    """
+    count, step = 2000, 10
+    with Crew("--log-level", "info") as crew, Ways(crew, CLIENTS + 1) as ways:
+        pace = Pace()
+        *led, last = ways.all
+        url = last.client_url(hub, "carol", ["webpubsub.sendToGroup"])
+        carol = Resending(url, ROOM)
+
+        async def publish() -> None:
+            for _ in range(count // step):
+                await pace.allow(step)
+                await carol.publish(step)
+
+        async with asyncio.timeout(120), listening(led, hub, pace) as listeners:
+            publishing = asyncio.create_task(publish())
+            for worker in (0, 1):
+                await pace.reached((worker + 1) * count // 3)
+                pid = crew.pids()[worker]
+                os.kill(pid, signal.SIGTERM)
+                await asyncio.to_thread(crew.await_pid, worker, pid)
+            await publishing
+            await pace.everybody_heard(count)
+            for one in await listeners.stories():
+                whole(one.heard, {"carol": count})
+                assert len(one.connected) == 1
+                assert one.disconnected == []
 
 
 def test_it_speaks_the_reliable_protocol_unasked(story: Story) -> None:

@@ -92,6 +92,13 @@ class ReliableClient:
         return bool(self.socket.all("lost"))
 
     @property
+    def is_paused(self) -> bool:
+        """Whether nobody reads what it sends."""
+        journal = self.socket.journal
+        kinds = [kind for kind, _ in journal if kind in {"paused", "resumed"}]
+        return kinds[-1:] == ["paused"]
+
+    @property
     def closed(self) -> int | None:
         """The code with which the gateway has closed the socket."""
         closes = self.socket.all("closed")

@@ -83,6 +83,11 @@ class Guest:
         """Whether it has a socket, as far as it knows."""
         return self.door is None and self.client.is_in and not self.client.socket.gone
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether a gateway reads what it sends."""
+        return self.is_there and not self.client.is_paused
+
     # What happens.
 
     def note(self, origin: str, text: str, *, required: bool = True) -> Note:

@@ -247,7 +247,7 @@ class World:
                 for note in wish.notes:
                     note.required = True
             elif guest in self.guests:
-                if guest.is_there and wish.socket is not guest.client.socket:
+                if guest.is_heard and wish.socket is not guest.client.socket:
                     wish.socket = guest.client.socket
                     wish.ask()
                 continue
@@ -260,9 +260,9 @@ class World:
             self.answer()
             self.look()
             for guest in self.guests:
-                if guest.is_there:
+                if guest.is_heard:
                     guest.acknowledge(0)
-                elif guest.door is None:
+                elif guest.door is None and not guest.is_there:
                     guest.knock(self.open[0])
             self.stage.pass_by(1)
             if not self.draining and all(guest.is_there for guest in self.guests):

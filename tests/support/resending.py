@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from websockets.exceptions import WebSocketException
 
 from support.returning import Returning
-
-if TYPE_CHECKING:
-    from support.chaos import Way
 
 WINDOW = 32
 """Publications that are not acknowledged yet."""
 
 
 class Resending:
-    """Publishes numbers to a group along a way, each under an ack id of its own.
+    """Publishes numbers to a group, each under an ack id of its own.
 
     After each return it repeats what was not acknowledged, in order and under the old
     ack ids (client protocols, publisher side).
     """
 
-    def __init__(self, way: Way, url: str, group: str) -> None:
-        self._way = way
+    def __init__(self, url: str, group: str) -> None:
         self._url = url
         self._group = group
         self._client: Returning | None = None
@@ -67,7 +63,7 @@ class Resending:
         frame = {
             "type": "sendToGroup",
             "group": self._group,
-            "data": number,
+            "data": {"n": number, "x": "carol"},
             "ackId": number,
         }
         self._open[number] = json.dumps(frame)

@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-EVERY_ROLE = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
+EVERY_ROLE = (
+    "webpubsub.joinLeaveGroup",
+    "webpubsub.sendToGroup",
+    "webpubsub.getGroupState",
+    "webpubsub.setGroupState",
+)
 """Roles that let a client join, leave and publish to any group."""
 
 _PATIENCE = 5.0
