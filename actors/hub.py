@@ -192,6 +192,7 @@ class Hub(LoopActor):
 
     def _greet(self, link: LinkRef) -> None:
         """Tell a peer that has just come all that it should know of this hub."""
+        self._moves.greet(link)
         self._abroad.greet(link)
         self._membership.states.greet(link)
         self._shared.greet(link)

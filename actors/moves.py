@@ -19,12 +19,13 @@ where it was drawn (docs/decisions, reliable sessions).
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, assert_never
 
 from hubbub.actors.arrivals import Arrivals
 from hubbub.actors.departures import Departures
 from hubbub.actors.messages import commands, internal, moving, peers, returning
-from hubbub.actors.move import OURS, Overdue, Told, mail_of
+from hubbub.actors.move import OURS, PATIENCE, Overdue, Told, mail_of
 from hubbub.actors.parking import Parking
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class Moves:
         self._sends = sends
         self._arrivals = Arrivals(hub, name, links, membership, ways, self._holder)
         self._departures = Departures(hub, name, links, membership)
+        self._drawn: deque[tuple[float, moving.Passed]] = deque(maxlen=10_000)
         self._parking = Parking(hub.address, membership.roster, self._moving)
 
     @property
@@ -117,6 +119,17 @@ class Moves:
         settle()
         for (outlet, _), was_deaf in zip(deaf, before, strict=True):
             outlet.deaf = was_deaf or outlet.over
+
+    def greet(self, link: LinkRef) -> None:
+        """Tell a peer that has just come of lines that others may wait for it to see.
+
+        All that is published to it is behind them.
+        """
+        since = self._hub.dispatcher.now() - PATIENCE
+        while self._drawn and self._drawn[0][0] < since:
+            self._drawn.popleft()
+        for _, passed in self._drawn:
+            link.post(passed)
 
     def hear(self, message: returning.OfMoves) -> None:
         """Take what a door, a connection, a peer or a timer says."""
@@ -216,6 +229,7 @@ class Moves:
             case moving.Moving():
                 self._departures.drew(said, link)
                 passed = moving.Passed(self._name, name, said.number)
+                self._drawn.append((self._hub.dispatcher.now(), passed))
                 for other in self._links.values():
                     other.post(passed)
             case moving.Passed():

@@ -96,7 +96,9 @@ def test_a_reconfiguration_lets_events_under_way_end_with_their_handler(
 def test_a_new_bound_of_the_stash_holds_for_new_clients(stage: Stage) -> None:
     socket = stage.join()
     setup = stage._actor(stage.hub())._setup
-    stage.gateway.post(Reconfigure(lambda _: HubSetup(setup.handlers, Service(stash=2))))
+    stage.gateway.post(
+        Reconfigure(lambda _: HubSetup(setup.handlers, Service(stash=2)))
+    )
     stage.settle()
     late = stage.join()
     for client in (socket, late):

@@ -316,6 +316,20 @@ await tell({
     return { data, numbered, error, sockets: bob.way.arrivals };
   },
 
+  async plainPublisherIsCut() {
+    const alice = await start("alice", null, { protocol: WebPubSubJsonProtocol() });
+    const bob = await start("bob", "plain");
+    const writer = await alice.openGroupStream("plain");
+    const told = trouble(writer);
+    await writer.write("half", "text");
+    await acknowledged(alice, writer.streamId);
+    alice.way.shut();
+    const found = await (await bob.nextStream()).end();
+    const error = await within(told, "error");
+    await stop(alice, bob);
+    return { found, error };
+  },
+
   async publisherIsClosed() {
     const [alice, bob] = [await start("alice"), await start("bob", "closed")];
     const writer = await alice.openGroupStream("closed");

@@ -66,9 +66,15 @@ async def arrive(
         listener = kind(
             partial(way.client_url, hub, name, [MEMBER]), partial(pace.heard, name)
         )
-        await stack.enter_async_context(listener)
-        await listener.join(ROOM)
         listeners.append(listener)
+
+    async def close() -> None:
+        await asyncio.gather(*(listener.close() for listener in listeners))
+
+    stack.push_async_callback(close)
+    for listener in listeners:
+        await listener.open()
+        await listener.join(ROOM)
     return listeners
 
 

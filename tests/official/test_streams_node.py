@@ -275,8 +275,12 @@ def test_a_stream_goes_on_after_its_reader_has_recovered(story: Story) -> None:
     assert scene["sockets"] >= 6
 
 
-def test_a_stream_ends_with_the_session_of_its_publisher(story: Story) -> None:
-    scene = story["publisherIsClosed"]
+@pytest.mark.parametrize("how", ["publisherIsClosed", "plainPublisherIsCut"])
+def test_a_stream_ends_with_the_session_of_its_publisher(
+    story: Story, how: str
+) -> None:
+    """A session without numbers ends with its socket."""
+    scene = story[how]
     assert scene["found"]["data"] == ["half"]
     assert scene["found"]["error"]["name"] == "Cancelled"
     assert "cannot be recovered" in scene["error"]["message"]

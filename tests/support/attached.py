@@ -84,6 +84,19 @@ class WireServer:
     def reject(self, status: int, reason: str) -> None:
         raise AssertionError(f"refused: {status} {reason}")
 
+    def lose(self, reason: str) -> None:
+        raise AssertionError(f"servers have no sessions to recover: {reason}")
+
+    @property
+    def gone(self) -> bool:
+        return False
+
+    def token(self, connection_id: str) -> str:
+        raise AssertionError(f"servers need no token: {connection_id}")
+
+    def displace(self) -> None:
+        raise AssertionError("servers are not displaced")
+
     def close(self, _code: int, _reason: str) -> None:
         self._ready.set()
 

@@ -168,11 +168,15 @@ class MovesStage(MeshStage):
             wanted = set() if hub is None else set(hub._membership.abroad._all())
             assert known == wanted, f"{one.name} of {other.name}"
 
+    @property
+    def moving(self) -> bool:
+        """Whether a session is on its way."""
+        hubs = [self.hub(node) for node in self.nodes]
+        return any(hub is not None and hub._moves.under_way for hub in hubs)
+
     def check_calm(self) -> None:
         """Make sure that nothing is left of any move."""
-        for node in self.nodes:
-            hub = self.hub(node)
-            assert hub is None or not hub._moves.under_way
+        assert not self.moving
         self.check_interest()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from azure.messaging.webpubsubclient import WebPubSubClient, WebPubSubClientCredential
 from azure.messaging.webpubsubclient.aio import WebPubSubClient as AsyncClient
@@ -16,7 +16,6 @@ from support.storm import Heard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
 SECONDS: Final = 20.0
 LOST_WAKE_UP: Final = 3.0
@@ -44,17 +43,11 @@ class Listener(Protocol):
     async def join(self, group: str) -> None:
         """Join a group."""
 
-    async def __aenter__(self) -> Self:
-        """Open."""
-        ...
+    async def open(self) -> None:
+        """Connect."""
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
+    async def close(self) -> None:
+        """Say goodbye."""
 
 
 class SyncListener(Listener):
@@ -90,17 +83,11 @@ class SyncListener(Listener):
         """Join a group."""
         await asyncio.to_thread(self.client.join_group, group)
 
-    async def __aenter__(self) -> Self:
+    async def open(self) -> None:
         async with asyncio.timeout(SECONDS):
             await asyncio.to_thread(self.client.open)
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def close(self) -> None:
         async with asyncio.timeout(SECONDS):
             await asyncio.to_thread(self.client.close)
 
@@ -133,20 +120,14 @@ class AsyncListener(Listener):
         """Join a group."""
         await self.client.join_group(group)
 
-    async def __aenter__(self) -> Self:
+    async def open(self) -> None:
         subscribe = self.client.subscribe
         await subscribe(CallbackType.GROUP_MESSAGE, self._message)
         await subscribe(CallbackType.CONNECTED, self._connected)
         await subscribe(CallbackType.DISCONNECTED, self._disconnected)
         async with asyncio.timeout(SECONDS):
             await self.client.open()
-        return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def close(self) -> None:
         async with asyncio.timeout(SECONDS):
             await self.client.close()

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hubbub.actors.messages import requests
     from hubbub.actors.policy.retention import Bounds
+    from support.fakes import FakeSocket
     from support.mesh_stage import Node
     from support.moves_stage import MovesStage
     from support.reliable_client import ReliableClient
@@ -254,3 +256,25 @@ class Guest:
         return not any(
             self._is_involved(node) for node in self._involved if node is not self.home
         )
+
+
+@dataclass(slots=True)
+class Wish:
+    """What a client asks until it has the ack."""
+
+    guest: Guest
+    request: requests.SendToGroup | requests.SendEvent
+    notes: list[Note]
+    socket: FakeSocket
+    since: float
+
+    def ask(self) -> None:
+        for note in self.notes:
+            note.at = self.guest.now
+        self.socket.send(self.request)
+
+    @property
+    def is_acknowledged(self) -> bool:
+        number = self.request.ack_id
+        assert number is not None
+        return dict(self.socket.acks).get(number) in {True, "Duplicate"}

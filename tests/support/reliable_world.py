@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubbub.actors.messages import commands, events, internal, mesh, requests
@@ -11,37 +10,17 @@ from hubbub.actors.messages.payload import Text
 from hubbub.actors.policy.retention import Bounds
 from support.fakes import Probe, publish, say
 from support.moves_stage import MovesStage
-from support.reliable_model import TRANSIT, Guest, Note
+from support.reliable_model import TRANSIT, Guest, Note, Wish
 
 if TYPE_CHECKING:
-    from support.fakes import FakeSocket
     from support.mesh_stage import Node
 
 BOUNDS = Bounds(messages=20, patience=8.0, window=30.0)
 EVERYONE = commands.Everyone()
 MOVED_IN = 4.0
 """Seconds after which a gateway that drains may have failed to hand something over."""
-
-
-@dataclass(slots=True)
-class Wish:
-    """What a client asks until it has the ack."""
-
-    guest: Guest
-    request: requests.SendToGroup | requests.SendEvent
-    notes: list[Note]
-    socket: FakeSocket
-
-    def ask(self) -> None:
-        for note in self.notes:
-            note.at = self.guest.now
-        self.socket.send(self.request)
-
-    @property
-    def is_acknowledged(self) -> bool:
-        number = self.request.ack_id
-        assert number is not None
-        return dict(self.socket.acks).get(number) in {True, "Duplicate"}
+HURRY = 50.0
+"""Seconds after which handlers are made to answer, well before their time is up."""
 
 
 class World:
@@ -126,12 +105,16 @@ class World:
     ) -> None:
         origin = f"said {text}"
         notes = [self._note(one, origin, text, required=False) for one in concerned]
-        wish = Wish(guest, request, notes, guest.client.socket)
+        now = self.stage.loop.now
+        wish = Wish(guest, request, notes, guest.client.socket, now)
         self._wishes.append(wish)
         wish.ask()
 
     def answer(self) -> None:
         """Answer what handlers were asked, by the name of the event."""
+        for wish in self._wishes:  # it, or what waited behind it, is said only now
+            for note in wish.notes:
+                note.at = self.stage.loop.now
         for node in self.stage.nodes:
             desk = self.stage.desk(node)
             for delivery in tuple(desk.deliveries):
@@ -220,6 +203,8 @@ class World:
                 del self.draining[node]
                 self._forget(node)
         self._hear()
+        if any(self.stage.loop.now - wish.since > HURRY for wish in self._wishes):
+            self.answer()
         for number, guest in enumerate(self.guests):
             guest.look()
             if guest.over:
@@ -265,7 +250,8 @@ class World:
                 elif guest.door is None and not guest.is_there:
                     guest.knock(self.open[0])
             self.stage.pass_by(1)
-            if not self.draining and all(guest.is_there for guest in self.guests):
+            calm = not self.draining and not self.stage.moving
+            if calm and all(guest.is_there for guest in self.guests):
                 break
         self.stage.pass_by(3)
         self.answer()

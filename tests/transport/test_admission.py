@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hubbub.actors.messages import payload as payloads
 from hubbub.actors.messages import requests
 from hubbub.actors.messages.events import Reject
-from hubbub.transport.admission import Admission, LostSession, admit
+from hubbub.transport.admission import Admission, LostSession, Verdict, admit
 from hubbub.transport.handshake import Handshake
 from hubbub.transport.settings import HubSettings, Settings
 from hubbub.transport.wire.tokens import Keyring
@@ -43,7 +43,7 @@ def token(hub: str = "chat", key: str = KEY, **claims: Any) -> str:
 
 def knock(
     target: str, *headers: tuple[str, str], settings: Settings = SETTINGS
-) -> Admission | LostSession | Reject:
+) -> Verdict:
     return admit(
         Handshake(target, (("Host", "h.example:8080"), *headers)), settings, NOW
     )

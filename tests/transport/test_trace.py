@@ -23,8 +23,8 @@ from hubbub.sdk import WebPubSubServer
 from hubbub.transport.cli import app
 from hubbub.transport.subprotocols import SPOKEN, codec
 from hubbub.transport.trace import TraceFile, read_trace
+from hubbub.transport.trace_codec import TracedCodec
 from hubbub.transport.trace_details import detail_of, name_of
-from hubbub.transport.trace_edge import TracedCodec
 from support.fakes import Probe
 from support.gateway import KEY, GatewayProcess
 from support.official import Bystander
