@@ -13,7 +13,7 @@ from hubbub.actors.messages import commands, internal
 from hubbub.actors.upstream_mail import Quiesce
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from hubbub.actors.attachments import Attachments
     from hubbub.actors.offers import Offers
@@ -77,11 +77,18 @@ class Draining:
         servers: The attached servers.
         orders: Ends connections.
         offers: Finds gateways for sessions that can move.
+        is_leaving: Tells whether a session is on its way elsewhere already.
     """
 
     def __init__(
-        self, hub: LoopActor, servers: Attachments, orders: Orders, offers: Offers
+        self,
+        hub: LoopActor,
+        servers: Attachments,
+        orders: Orders,
+        offers: Offers,
+        is_leaving: Callable[[str], bool],
     ) -> None:
+        self._is_leaving = is_leaving
         self._hub = hub
         self._servers = servers
         self._orders = orders
@@ -123,9 +130,13 @@ class Draining:
             case Stayed(connection_id=connection_id):
                 if (entry := here.get(connection_id)) is not None:
                     self.pass_on(entry)
-            case Declined(connection_id=connection_id):
+            case Declined(connection_id=connection_id) if not self._is_leaving(
+                connection_id
+            ):
                 if (entry := here.get(connection_id)) is not None:
                     self.end(entry)
+            case Declined():
+                pass  # a client came for it meanwhile; if it stays, that is told
             case Stranded(left=left) if len(here) < left:
                 self._be_patient()
             case Stranded():

@@ -79,7 +79,11 @@ class Hub(LoopActor):
             self._start(spec)
         self._moves = Moves(self, name, directory, membership, self._sends, self._ways)
         self._draining = Draining(
-            self, self._servers, self._orders, Offers(self, name, directory.links)
+            self,
+            self._servers,
+            self._orders,
+            Offers(self, name, directory.links),
+            self._moves.is_leaving,
         )
         self._connections: dict[Address, None] = {}
         self._behind: deque[ToHub] = deque()

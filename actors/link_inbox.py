@@ -124,9 +124,12 @@ class Inbox:
     def _migrate(self, said: moving.Migration) -> None:
         """Hand on what concerns a session that moves.
 
-        A hub that is not here publishes nothing: its line is where we are.
+        A hub that cannot start publishes nothing: its line is where we are. One that
+        has not started does, to remember its line for peers that are yet to come.
         """
         hub = said.hub
+        if isinstance(said, moving.Moving):
+            self._directory.start(hub)
         if hub in self._directory.hubs:
             self._tell(hub, returning.Migratory(self._link, said))
         elif isinstance(said, moving.Moving):

@@ -175,6 +175,10 @@ class Moves:
         """Whether a session is on its way to here."""
         return bool(self._arrivals.all)
 
+    def is_leaving(self, connection_id: str) -> bool:
+        """Tell whether a session is on its way elsewhere."""
+        return connection_id in self._departures.all
+
     def refuse(self) -> None:
         """Let nothing move in any more: the hub drains."""
         self._arrivals.refusing = True
@@ -205,10 +209,11 @@ class Moves:
 
     def _offered(self, connection_id: str, link: LinkRef) -> bool:
         """Take a session whose gateway ends, before its client comes."""
+        if connection_id in self._arrivals.all:
+            return True
         if self._arrivals.refusing or connection_id in self._entries:
             return False
-        if connection_id not in self._arrivals.all:
-            self._arrivals.begin(connection_id, link, None)
+        self._arrivals.begin(connection_id, link, None)
         return True
 
     def _holder(self, connection_id: str) -> LinkRef | None:

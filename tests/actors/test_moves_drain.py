@@ -196,3 +196,22 @@ def test_a_gateway_that_dies_as_it_hands_over_takes_what_it_still_had(
     for node in (b, c):
         for name in stage.hub(node)._membership.roster.connections:
             assert name in {client.connection_id for client in clients}
+
+
+def test_a_session_that_a_dead_gateway_was_offered_still_moves() -> None:
+    stage = MovesStage("abcd")
+    a, b, c, d = stage.nodes
+    clients = [stage.enter(a, f"u{n}", ["g"]) for n in range(4)]
+    stage.slow(d, a, 3, 3)
+    b.crash()
+    stage.pass_by(9)
+    drain(a)
+    stage.pass_by(0.1)
+    for client in clients:
+        client.come_back(c.recover)
+    for _ in range(9):
+        stage.pass_by(1)
+        for client in clients:
+            if client.is_to_try_again:
+                client.come_back(c.recover)
+    assert [client.is_in for client in clients] == [True] * 4

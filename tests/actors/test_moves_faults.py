@@ -219,3 +219,27 @@ def test_a_gateway_that_comes_on_the_way_is_heard(stage: MovesStage) -> None:
     assert client.is_in
     assert client.read().data == sent
     stage.check_calm()
+
+
+@pytest.mark.parametrize("serves", [True, False])
+def test_a_gateway_that_knows_one_of_two_does_not_hold_them_up(
+    stage: MovesStage, *, serves: bool
+) -> None:
+    a, b, _ = stage.nodes
+    client = away(stage, a, "g")
+    d = stage.add("d")
+    stage.slow(a, d, 0.5, 0.5)
+    if serves:
+        d.client()
+    while d.name not in a.ups():
+        stage.pass_by(0.01)
+    assert a.name not in d.ups()
+    assert b.name in d.ups()
+    client.come_back(b.recover)
+    stage.pass_by(2)
+    assert client.is_in
+    for node in stage.nodes:
+        node.command(publish(G, node.name[-1]))
+    stage.pass_by(1)
+    assert sorted(client.read().data) == ["a", "b", "c", "d"]
+    stage.check_calm()

@@ -80,9 +80,8 @@ def _unsaid(self: Outbox, number: int, *, prompt: bool) -> None:
     self.received = number
 
 
-def _leaving_servers(self: Directory, gateway: str, _: Any) -> list[Any]:
+def _leaving_servers(self: Directory, gateway: str, _: Any) -> None:
     self.links.pop(gateway, None)
-    return []
 
 
 def _without_goodbye(self: Link) -> None:
@@ -103,7 +102,7 @@ def _without_goodbye(self: Link) -> None:
         pytest.param(Outbox, "take", _unsaid, id="who waits is not told at once"),
         pytest.param(Outbox, "close", _never_again, id="the lost leave others waiting"),
         pytest.param(Calls, "close", _nothing, id="the lost owe answers for ever"),
-        pytest.param(Directory, "forget", _leaving_servers, id="the lost are not gone"),
+        pytest.param(Directory, "lose", _leaving_servers, id="the lost are not gone"),
         pytest.param(Link, "_leave", _without_goodbye, id="nobody says goodbye"),
         pytest.param(Outbox, "pay_late", lambda *_: 0, id="joins wait for ever"),
     ],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hubbub.actors.messages import commands, events, internal, mesh, requests
 from hubbub.actors.messages.payload import Text
 from hubbub.actors.policy.retention import Bounds
-from support.fakes import Probe, publish, say
+from support.fakes import FakeSocket, Probe, publish, say
 from support.moves_stage import MovesStage
 from support.reliable_model import TRANSIT, Guest, Note, Wish
 
@@ -136,12 +136,13 @@ class World:
     # Commands.
 
     def change(self, node: Node, guest: Guest, *, joins: bool) -> None:
-        """Have a client join or leave the other group."""
+        """Have a client join or leave the other group, one change at a time."""
+        if any(order[0] is guest for order in self._orders):
+            return
         target, done = commands.ToConnection(guest.client.connection_id), Probe()
         kind = commands.AddToGroup if joins else commands.RemoveFromGroup
         guest.is_in_h = None
         guest.forgo(" h")
-        self._orders = [order for order in self._orders if order[0] is not guest]
         self._orders.append((guest, joins, done))
         node.command(kind(target, "h", commands.Receipt(done, "done", "missing")))
 
@@ -171,9 +172,10 @@ class World:
         self.open.remove(node)
         self.crashes += 1
         self._insist()
+        for wish in self._wishes:
+            if wish.guest.home is node:
+                wish.socket = FakeSocket()  # what else was sent is not read
         for guest in self.guests:
-            if guest.home is node and guest.is_there:
-                self._wishes = [one for one in self._wishes if one.guest is not guest]
             guest.crashed(node)
             guest.forgo("said")
         self._forget(node)

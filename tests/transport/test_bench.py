@@ -46,3 +46,19 @@ def test_the_benchmark_of_events_has_a_figure_for_every_form() -> None:
     for rate, _, median in figures.values():
         assert rate > 0
         assert median > 0
+
+
+def test_the_benchmark_of_subprotocols_loses_nothing_of_any() -> None:
+    command = [sys.executable, "-m", "hubbub.transport.bench.subprotocols", "--json"]
+    run = subprocess.run(
+        [*command, "--seconds", "0.2", "--rounds", "1", "--members", "20"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    figures = json.loads(run.stdout)
+    assert len(figures) == 6
+    for rate, lost, _ in figures.values():
+        assert rate > 0
+        assert lost == 0

@@ -24,6 +24,9 @@ _MARK: Final = b"<#hub#>"
 _GROUP: Final = "bench"
 _PATIENCE: Final = 30.0
 _AT_ONCE: Final = 50
+_LOOK: Final = 0.05
+_LOOKS: Final = 20
+"""Looks without anything new until what is missing counts as lost."""
 _WINDOW: Final = 16
 _TEXT, _BINARY = 0x81, 0x82
 
@@ -194,7 +197,7 @@ async def measure_fan_out(
     """
     crowd = _Crowd(place, url, spoken, size)
     await crowd.gather(members)
-    await asyncio.sleep(1)  # until all have joined
+    await asyncio.sleep(min(seconds, 1))  # until all have joined
     acks = asyncio.create_task(crowd.acknowledge()) if spoken.reliable else None
     crowd.fill()
     await asyncio.sleep(seconds / 5)
@@ -203,10 +206,11 @@ async def measure_fan_out(
     took, heard = time.perf_counter() - began, crowd.heard - before
     spent = (place.cpu_seconds() or 0) - (used or 0)
     crowd.running = False
-    missing = -1
-    while crowd.missing not in {0, missing}:
+    missing, looks = crowd.missing, 0
+    while missing and looks < _LOOKS:
+        await asyncio.sleep(_LOOK)
+        looks = looks + 1 if crowd.missing == missing else 0
         missing = crowd.missing
-        await asyncio.sleep(1)
     if acks is not None:
         acks.cancel()
     crowd.close()
