@@ -198,15 +198,19 @@ def test_a_gateway_that_dies_as_it_hands_over_takes_what_it_still_had(
             assert name in {client.connection_id for client in clients}
 
 
-def test_a_session_that_a_dead_gateway_was_offered_still_moves() -> None:
+def test_a_session_that_nobody_takes_goes_to_where_its_client_comes() -> None:
     stage = MovesStage("abcd")
     a, b, c, d = stage.nodes
-    clients = [stage.enter(a, f"u{n}", ["g"]) for n in range(4)]
+    clients = [stage.enter(a, f"u{n}", ["g"]) for n in range(6)]
+    busy = stage.enter(d)
+    busy.socket.send(requests.SendEvent("ask", Text("x"), 1))
     stage.slow(d, a, 3, 3)
     b.crash()
-    stage.pass_by(9)
-    drain(a)
+    stage.pass_by(8)
+    drain(d)
     stage.pass_by(0.1)
+    drain(a)
+    stage.pass_by(4)
     for client in clients:
         client.come_back(c.recover)
     for _ in range(9):
@@ -214,4 +218,4 @@ def test_a_session_that_a_dead_gateway_was_offered_still_moves() -> None:
         for client in clients:
             if client.is_to_try_again:
                 client.come_back(c.recover)
-    assert [client.is_in for client in clients] == [True] * 4
+    assert [client.is_in for client in clients] == [True] * 6
