@@ -175,9 +175,9 @@ def test_what_is_published_after_a_join_on_the_way_is_delivered(
     stage.pass_by(1)
     assert client.is_in
     data = client.read().data
-    for publisher in "abc":
-        got = [text[2:] for text in data if text.startswith(publisher)]
-        assert got == sent, publisher
+    for name in "abc":
+        got = [text[2:] for text in data if text.startswith(name)]
+        assert got == sent, name
 
 
 @WHERE
@@ -262,7 +262,7 @@ def test_a_close_that_meets_a_session_as_it_leaves_goes_with_it(
     client.cut()
     client.come_back(b.recover)
     stage.pass_by(late)
-    target = {
+    target: commands.Target = {  # type: ignore[assignment] # each is one
         "one": ToConnection(client.connection_id),
         "user": ToUser("alice"),
         "group": ToGroup("g"),

@@ -44,7 +44,8 @@ def letters(*bodies: str | tuple[str, int]) -> Letters:
 
 def said(kept: Retention, now: float = 0.0) -> list[str]:
     """What a client would read of what is kept; counts are checked on the way."""
-    frames, messages = ServerFrames(), []
+    frames = ServerFrames()
+    messages: list[str] = []
     for block, count in kept.again(CODEC, now):
         before = len(messages)
         frames.feed(block)

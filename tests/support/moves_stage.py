@@ -57,8 +57,10 @@ class MovesStage(MeshStage):
         **pace: float,
     ) -> None:
         super().__init__(**pace)
-        self.network = UnevenNetwork(self.loop, chance=random.Random(seed))
-        self.network.ways = {}
+        self.network = self._uneven = UnevenNetwork(
+            self.loop, chance=random.Random(seed)
+        )
+        self._uneven.ways = {}
         self._bounds, self._hubs = bounds, hubs or {}
         self.desks: dict[str, Desk] = {}
         self.nodes: list[Node] = []
@@ -81,7 +83,7 @@ class MovesStage(MeshStage):
 
     def slow(self, one: Node, other: Node, least: float, most: float) -> None:
         """Make the way from one gateway to another slower."""
-        self.network.ways[one.endpoint, other.endpoint] = (least, most)
+        self._uneven.ways[one.endpoint, other.endpoint] = (least, most)
 
     def slip_in(self, kind: type[Any], messages: list[Any]) -> None:
         """Let messages arrive just before the next one of a kind, from its sender."""
