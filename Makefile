@@ -58,12 +58,12 @@ check: dev
 	$(BIN)/mypy tests
 
 test: check
-	$(BIN)/pytest -n auto --dist loadfile $(TESTS)
-	$(if $(filter tests,$(TESTS)),$(BIN)/pytest -n auto --dist loadfile \
+	$(BIN)/pytest -n auto --dist worksteal $(TESTS)
+	$(if $(filter tests,$(TESTS)),$(BIN)/pytest -n auto --dist worksteal \
 	  --workers $(WORKERS) $(WITH_WORKERS:%=tests/%.py))
 
 test-workers: dev
-	$(BIN)/pytest -n auto --dist loadfile --workers $(WORKERS) \
+	$(BIN)/pytest -n auto --dist worksteal --workers $(WORKERS) \
 	  $$(grep -rl GatewayProcess --include='test_*.py' --exclude-dir=cluster tests)
 
 scenarios: $(BIN)/hubbub

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import logging
 import os
 import shutil
 import sys
@@ -29,6 +30,17 @@ def gateway() -> Iterator[GatewayProcess]:
     """A gateway without event handlers, shared: use hubs of your own in each test."""
     with GatewayProcess("--log-level", "info") as process:
         yield process
+
+
+@pytest.fixture(autouse=True)
+def end_of_logs() -> Iterator[None]:
+    """Take away what a command that ran inside a test has set up to write logs to."""
+    root = logging.getLogger()
+    before = root.handlers[:]
+    yield
+    for handler in root.handlers[:]:
+        if type(handler) is logging.StreamHandler and handler not in before:
+            root.removeHandler(handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -72,7 +72,6 @@ class World:
                 target = commands.ToGroup("g")
             case "h":
                 target = commands.ToGroup("h")
-                concerned = [one for one in self.guests if one.is_in_h is not False]
             case "user":
                 target, concerned = commands.ToUser(guest.user), [guest]
             case "one":
@@ -81,7 +80,8 @@ class World:
         for one in concerned:
             # A gateway that drains may have said goodbye to its peers.
             sure = node not in self.draining and (kind != "h" or one.is_in_h is True)
-            self._note(one, f"{node.name} {kind}", text, required=sure)
+            note = self._note(one, f"{node.name} {kind}", text, required=sure)
+            note.allowed = kind != "h" or one.is_in_h is not False
         node.command(publish(target, text))
 
     def say(self, guest: Guest) -> None:
@@ -143,6 +143,7 @@ class World:
         kind = commands.AddToGroup if joins else commands.RemoveFromGroup
         guest.is_in_h = None
         guest.forgo(" h")
+        guest.allow(" h")
         self._orders.append((guest, joins, done))
         node.command(kind(target, "h", commands.Receipt(done, "done", "missing")))
 

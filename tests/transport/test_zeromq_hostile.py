@@ -17,6 +17,7 @@ from hubbub.actors.messages import peers
 from hubbub.transport.cluster_secret import new_secret, parse_secret
 from hubbub.transport.wire.peering import encode
 from hubbub.transport.zeromq_security import Keys
+from support.tcp_proxy import free_port
 from support.wires import SECONDS, beat, connected, knock, wire
 
 if TYPE_CHECKING:
@@ -89,9 +90,9 @@ async def test_keys_that_do_not_fit_are_told_on_both_sides(
 
 
 async def test_a_gateway_whose_secret_is_put_right_is_found() -> None:
+    endpoint = f"tcp://127.0.0.1:{free_port()}"  # nobody takes it in between
     async with wire(secret=A) as (here, at_here):
-        async with wire(secret=B) as (wrong, _):
-            endpoint = wrong.endpoint
+        async with wire(secret=B, listen=endpoint):
             channel = here.dial(endpoint)
             channel.send(knock(1))
             await at_here.trouble()
