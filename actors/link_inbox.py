@@ -147,7 +147,9 @@ class Inbox:
                 server.attach = command
             else:
                 server.watch = command
-        if isinstance(command, moving.Offer):
+        if isinstance(command, moving.Offer | peers.Attach):
+            # A hub that takes a session; or remembers, once the server is gone, that
+            # its clients are somebody's to decide on.
             self._directory.start(hub)
         if hub not in self._directory.hubs:
             answer.post(_nothing_here(command))

@@ -53,11 +53,12 @@ class Node:
         user: str | None = None,
         groups: Sequence[str] = (),
         subprotocol: str = JSON,
+        roles: Sequence[str] = EVERYTHING,
     ) -> FakeSocket:
         """Let a client knock; time must pass until it is in."""
         socket = FakeSocket(subprotocol)
         applicant = internal.Applicant(
-            user, EVERYTHING, tuple(groups), {}, {}, {}, (subprotocol,)
+            user, tuple(roles), tuple(groups), {}, {}, {}, (subprotocol,)
         )
         self.gateway.post(internal.Admit("chat", applicant, socket))
         return socket

@@ -10,7 +10,7 @@ import msgspec
 
 from hubbub.actors.messages import commands, peers
 from hubbub.actors.policy.retention import Bounds
-from support.fakes import RELIABLE, Desk, Probe, Stage, publish
+from support.fakes import EVERYTHING, RELIABLE, Desk, Probe, Stage, publish
 from support.loopback import LoopbackNetwork
 from support.mesh_stage import MeshStage, Node
 from support.reliable_client import ReliableClient
@@ -107,10 +107,14 @@ class MovesStage(MeshStage):
     # Clients.
 
     def enter(
-        self, node: Node, user: str | None = None, groups: Sequence[str] = ()
+        self,
+        node: Node,
+        user: str | None = None,
+        groups: Sequence[str] = (),
+        roles: Sequence[str] = EVERYTHING,
     ) -> ReliableClient:
         """Let a reliable client in."""
-        client = ReliableClient(node.client(user, groups, RELIABLE))
+        client = ReliableClient(node.client(user, groups, RELIABLE, roles))
         for _ in range(50):
             self.pass_by()
             if client.read().connection_id:
