@@ -145,6 +145,8 @@ class Tenure:
     def _recover(self, recover: returning.Recover) -> None:
         if self._leaving:
             recover.door.reject(503, "Try again: the session moves elsewhere.")
+        elif self.talk.waiting.last is not None:
+            recover.door.lose("The client has given up its session.")
         else:
             self.recovery.recover(recover.door)
 

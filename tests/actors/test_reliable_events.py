@@ -110,6 +110,18 @@ def test_a_goodbye_behind_an_event_waits_for_what_the_client_wanted_before(
     assert stage.back(client).is_lost
 
 
+def test_who_said_goodbye_does_not_come_back(stage: ReliableStage) -> None:
+    client, bob = stage.client(groups=["g"]), stage.client(groups=["g"])
+    client.socket.send(ask("a"), say("g", "1"))
+    client.socket.leave()
+    stage.settle()
+    assert stage.back(client).is_lost
+    stage.desk.answer(DONE)
+    stage.settle()
+    assert bob.read().data == ["1"]
+    assert len(stage.desk.told(events.Disconnected)) == 1
+
+
 def test_the_window_closes_although_an_event_is_under_way(
     stage: ReliableStage,
 ) -> None:

@@ -92,6 +92,11 @@ class Guest:
         """Whether a gateway reads what it sends."""
         return self.is_there and not self.client.is_paused
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether its session is surely where it was, and stays there."""
+        return self.is_there and self._is_alone()
+
     # What happens.
 
     def note(self, origin: str, text: str, *, required: bool = True) -> Note:

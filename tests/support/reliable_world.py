@@ -164,7 +164,7 @@ class World:
         self.draining[node] = drained, self.stage.loop.now
         for guest in self.guests:
             guest.drained(node, self.open)
-            if shaky:
+            if shaky or not guest.is_settled:
                 guest.forgo(node.name)
                 guest.forgo("said")
         node.gateway.post(internal.Drain(drained))
