@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TESTS ?= tests
 WORKERS ?= 2
+# Many tests wait for other processes, so more run at a time than there are cores.
+JOBS ?= $(shell echo $$((2 * $$(nproc))))
 # Suites that `make test` plays once more against gateways of several workers.
 WITH_WORKERS := official/test_client_python official/test_service_python \
   sdk/test_program transport/test_server_events
@@ -58,12 +60,12 @@ check: dev
 	$(BIN)/mypy tests
 
 test: check
-	$(BIN)/pytest -n auto --dist worksteal $(TESTS)
-	$(if $(filter tests,$(TESTS)),$(BIN)/pytest -n auto --dist worksteal \
+	$(BIN)/pytest -n $(JOBS) --dist worksteal $(TESTS)
+	$(if $(filter tests,$(TESTS)),$(BIN)/pytest -n $(JOBS) --dist worksteal \
 	  --workers $(WORKERS) $(WITH_WORKERS:%=tests/%.py))
 
 test-workers: dev
-	$(BIN)/pytest -n auto --dist worksteal --workers $(WORKERS) \
+	$(BIN)/pytest -n $(JOBS) --dist worksteal --workers $(WORKERS) \
 	  $$(grep -rl GatewayProcess --include='test_*.py' --exclude-dir=cluster tests)
 
 scenarios: $(BIN)/hubbub
