@@ -39,7 +39,7 @@ TUTORIALS = DOCS / "tutorials"
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
 NODE = ROOT / "tests" / "node"
 BIN = Path(sys.executable).parent
-SECONDS = 20.0
+SECONDS = 60.0
 OURS = "127.0.0.1:8080"
 
 _FENCE = re.compile(r"^```(\S*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -74,4 +74,5 @@ class Resending:
         if not push["success"]:
             assert push["error"]["name"] == "Duplicate", push
             self.duplicates += 1
-        del self._open[push["ackId"]]
+        # What was on its way when the socket broke may be acknowledged as well.
+        self._open.pop(push["ackId"], None)
