@@ -131,6 +131,9 @@ class Arrivals:
         """Draw our line, now that all that the session wants is wanted here."""
         arrival = self.all.get(entry.connection_id)
         if arrival is None:
+            # It was given up while its connection began.
+            reason = "the session did not arrive"
+            entry.connection.post(internal.End(1012, reason, reason, reason))
             return
         arrival.entry = entry
         arrival.begin(self._links.values())

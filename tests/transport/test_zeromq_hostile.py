@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import struct
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,6 +90,20 @@ async def test_keys_that_do_not_fit_are_told_on_both_sides(
         assert len(at_listens.heard) == len(at_listens.troubles())
 
 
+def released(endpoint: str) -> None:
+    """Wait until nobody listens at an address: the library closes in its own time."""
+    deadline = time.monotonic() + SECONDS
+    while True:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", int(endpoint.rpartition(":")[2])))
+            except OSError:
+                assert time.monotonic() < deadline, f"{endpoint} is not released"
+            else:
+                return
+        time.sleep(0.01)
+
+
 async def test_a_gateway_whose_secret_is_put_right_is_found() -> None:
     endpoint = f"tcp://127.0.0.1:{free_port()}"  # nobody takes it in between
     async with wire(secret=A) as (here, at_here):
@@ -96,8 +111,10 @@ async def test_a_gateway_whose_secret_is_put_right_is_found() -> None:
             channel = here.dial(endpoint)
             channel.send(knock(1))
             await at_here.trouble()
+        await asyncio.to_thread(released, endpoint)
         async with wire(secret=None, listen=endpoint) as (_, at_none):
             await at_none.trouble()  # several kinds of failure, one after another
+        await asyncio.to_thread(released, endpoint)
         async with wire(secret=A, listen=endpoint) as (_, arrivals):
             assert await arrivals.packets(1) == [knock(1)]
 
