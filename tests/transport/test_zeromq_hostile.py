@@ -95,6 +95,7 @@ def released(endpoint: str) -> None:
     deadline = time.monotonic() + SECONDS
     while True:
         with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", int(endpoint.rpartition(":")[2])))
             except OSError:
