@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TESTS ?= tests
 WORKERS ?= 2
 # Many tests wait for other processes, so more run at a time than there are cores.
-JOBS ?= $(shell echo $$((1 + $$(nproc))))
+JOBS ?= $(shell echo $$((2 * $$(nproc))))
 # Suites that `make test` plays once more against gateways of several workers.
 WITH_WORKERS := official/test_client_python official/test_service_python \
   sdk/test_program transport/test_server_events
