@@ -2,47 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from hubbub.actors.messages.commands import ToGroup
 from support.fakes import publish
-from support.moves_stage import MovesStage, Traffic
-
-if TYPE_CHECKING:
-    from support.mesh_stage import Node
-    from support.reliable_client import ReliableClient
+from support.moves_stage import MovesStage, Traffic, away, insist
 
 G = ToGroup("g")
-SHORT = 0.2
-"""Seconds for which a way is slow."""
 
 
 @pytest.fixture
 def stage() -> MovesStage:
     return MovesStage("abc")
-
-
-def away(stage: MovesStage, node: Node, *groups: str) -> ReliableClient:
-    """A session of a gateway whose client is away."""
-    client = stage.enter(node, "alice", groups)
-    client.cut()
-    stage.pass_by()
-    return client
-
-
-def insist(stage: MovesStage, client: ReliableClient, node: Node, most: int) -> None:
-    """Let a client try again each second until it is in, or its session is lost."""
-    client.come_back(node.recover)
-    for _ in range(most):
-        stage.pass_by(1)
-        if client.is_in or client.is_lost:
-            client.read()
-            return
-        if client.is_to_try_again:
-            client.come_back(node.recover)
-    raise AssertionError("nobody said what became of the session")
 
 
 # Gateways that die.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from support.loopback import LoopbackChannel
 
 USUAL = (0.001, 0.003)
+SHORT = 0.2
+"""Seconds for which a way is slow."""
 BOUNDS = Bounds()
 EVERYONE = commands.Everyone()
 
@@ -228,3 +230,24 @@ class Traffic:
         for name, sent in self.sent.items():
             got = [text for text in data if text.startswith(f"{name[-1]} ")]
             assert got == (sent[: len(got)] if lost else sent), name
+
+
+def away(stage: MovesStage, node: Node, *groups: str) -> ReliableClient:
+    """A session of a gateway whose client is away."""
+    client = stage.enter(node, "alice", groups)
+    client.cut()
+    stage.pass_by()
+    return client
+
+
+def insist(stage: MovesStage, client: ReliableClient, node: Node, most: int) -> None:
+    """Let a client try again each second until it is in, or its session is lost."""
+    client.come_back(node.recover)
+    for _ in range(most):
+        stage.pass_by(1)
+        if client.is_in or client.is_lost:
+            client.read()
+            return
+        if client.is_to_try_again:
+            client.come_back(node.recover)
+    raise AssertionError("nobody said what became of the session")
